@@ -1,0 +1,1 @@
+//! Kubernetes' horizontal pod autoscaler as a pure function.

@@ -1,0 +1,1 @@
+//! Arrivals: the legitimate request rate over time.
