@@ -1,0 +1,348 @@
+//! Sixteen lanes of f32 under one trait, for three instruction sets.
+//!
+//! Every method is `#[inline(always)]` so that a generic body takes on the target features of the
+//! function it is inlined into. The intrinsic back ends may only be reached from there.
+
+use super::Line;
+
+/// The operations that the kernels are written in; one value is one [`Line`].
+pub(super) trait Simd: Copy {
+    /// Sixteen numbers in registers.
+    type V: Copy;
+    /// Rows of a register tile that is one line wide; the block height is a multiple of it.
+    const ROWS: usize;
+    /// Rows of a tile that is [`Self::LINES`] lines wide.
+    const WIDE_ROWS: usize;
+    /// Lines of the widest tile.
+    const LINES: usize;
+
+    fn splat(value: f32) -> Self::V;
+    fn load(line: &Line) -> Self::V;
+    fn store(value: Self::V, line: &mut Line);
+    fn add(a: Self::V, b: Self::V) -> Self::V;
+    fn sub(a: Self::V, b: Self::V) -> Self::V;
+    fn mul(a: Self::V, b: Self::V) -> Self::V;
+    fn div(a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(a: Self::V) -> Self::V;
+    fn min(a: Self::V, b: Self::V) -> Self::V;
+    fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b + c`; one rounding where the instruction set has it.
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Nearest whole number.
+    fn round(a: Self::V) -> Self::V;
+    /// `2^n` for whole `n` in −126…127.
+    fn exp2(n: Self::V) -> Self::V;
+    /// Splits a positive normal number into a mantissa in [1, 2) and a whole exponent.
+    fn split(a: Self::V) -> (Self::V, Self::V);
+    /// One where `a > 0`, else zero.
+    fn positive(a: Self::V) -> Self::V;
+}
+
+/// Plain arrays; what LLVM makes of them on the baseline target.
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+impl Portable {
+    #[inline(always)]
+    fn map(a: [f32; 16], f: impl Fn(f32) -> f32) -> [f32; 16] {
+        let mut out = a;
+        for value in &mut out {
+            *value = f(*value);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn zip(a: [f32; 16], b: [f32; 16], f: impl Fn(f32, f32) -> f32) -> [f32; 16] {
+        let mut out = a;
+        for (value, b) in out.iter_mut().zip(b) {
+            *value = f(*value, b);
+        }
+        out
+    }
+}
+
+impl Simd for Portable {
+    type V = [f32; 16];
+    const ROWS: usize = 3;
+    const WIDE_ROWS: usize = 3;
+    const LINES: usize = 1;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self::V {
+        [value; 16]
+    }
+    #[inline(always)]
+    fn load(line: &Line) -> Self::V {
+        line.0
+    }
+    #[inline(always)]
+    fn store(value: Self::V, line: &mut Line) {
+        line.0 = value;
+    }
+    #[inline(always)]
+    fn add(a: Self::V, b: Self::V) -> Self::V {
+        Self::zip(a, b, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(a: Self::V, b: Self::V) -> Self::V {
+        Self::zip(a, b, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(a: Self::V, b: Self::V) -> Self::V {
+        Self::zip(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn div(a: Self::V, b: Self::V) -> Self::V {
+        Self::zip(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    fn sqrt(a: Self::V) -> Self::V {
+        Self::map(a, f32::sqrt)
+    }
+    #[inline(always)]
+    fn min(a: Self::V, b: Self::V) -> Self::V {
+        Self::zip(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn max(a: Self::V, b: Self::V) -> Self::V {
+        Self::zip(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        let mut out = c;
+        for ((c, a), b) in out.iter_mut().zip(a).zip(b) {
+            // `mul_add` without the instruction is a call into libm.
+            *c = if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+                a.mul_add(b, *c)
+            } else {
+                a * b + *c
+            };
+        }
+        out
+    }
+    #[inline(always)]
+    fn round(a: Self::V) -> Self::V {
+        // Adding and taking away 1.5 · 2^23 rounds; `round_ties_even` is a call on the baseline.
+        Self::map(a, |a| (a + 12_582_912.0) - 12_582_912.0)
+    }
+    #[inline(always)]
+    fn exp2(n: Self::V) -> Self::V {
+        Self::map(n, |n| f32::from_bits(((n as i32 + 127) as u32) << 23))
+    }
+    #[inline(always)]
+    fn split(a: Self::V) -> (Self::V, Self::V) {
+        let mantissa = Self::map(a, |a| {
+            f32::from_bits((a.to_bits() & 0x007f_ffff) | 0x3f80_0000)
+        });
+        let exponent = Self::map(a, |a| ((a.to_bits() >> 23) as i32 - 127) as f32);
+        (mantissa, exponent)
+    }
+    #[inline(always)]
+    fn positive(a: Self::V) -> Self::V {
+        Self::map(a, |a| if a > 0.0 { 1.0 } else { 0.0 })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    reason = "vector intrinsics; SAFETY of every block: the types are private to `kernel`, whose \
+              dispatch names them only inside functions that enable the features they need, after \
+              the processor was asked for them; loads and stores go through references to 64-byte \
+              aligned lines"
+)]
+mod x86 {
+    use core::arch::x86_64::*;
+
+    use super::{Line, Simd};
+
+    /// Two 256-bit registers to a line; needs AVX2 and FMA.
+    #[derive(Clone, Copy)]
+    pub(in crate::kernel) struct Avx2;
+
+    macro_rules! pairwise {
+        ($($name:ident => $intrinsic:ident),* $(,)?) => {
+            $(#[inline(always)]
+            fn $name(a: Self::V, b: Self::V) -> Self::V {
+                // SAFETY: see the module.
+                unsafe { [$intrinsic(a[0], b[0]), $intrinsic(a[1], b[1])] }
+            })*
+        };
+    }
+
+    impl Simd for Avx2 {
+        type V = [__m256; 2];
+        const ROWS: usize = 6;
+        const WIDE_ROWS: usize = 6;
+        const LINES: usize = 1;
+
+        pairwise! {
+            add => _mm256_add_ps, sub => _mm256_sub_ps, mul => _mm256_mul_ps, div => _mm256_div_ps,
+            min => _mm256_min_ps, max => _mm256_max_ps,
+        }
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { [_mm256_set1_ps(value); 2] }
+        }
+        #[inline(always)]
+        fn load(line: &Line) -> Self::V {
+            let at = line.0.as_ptr();
+            // SAFETY: see the module; a line holds sixteen aligned numbers.
+            unsafe { [_mm256_load_ps(at), _mm256_load_ps(at.add(8))] }
+        }
+        #[inline(always)]
+        fn store(value: Self::V, line: &mut Line) {
+            let at = line.0.as_mut_ptr();
+            // SAFETY: see the module; a line holds sixteen aligned numbers.
+            unsafe {
+                _mm256_store_ps(at, value[0]);
+                _mm256_store_ps(at.add(8), value[1]);
+            }
+        }
+        #[inline(always)]
+        fn sqrt(a: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            a.map(|a| unsafe { _mm256_sqrt_ps(a) })
+        }
+        #[inline(always)]
+        fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            unsafe {
+                [
+                    _mm256_fmadd_ps(a[0], b[0], c[0]),
+                    _mm256_fmadd_ps(a[1], b[1], c[1]),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn round(a: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            a.map(|a| unsafe {
+                _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)
+            })
+        }
+        #[inline(always)]
+        fn exp2(n: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            n.map(|n| unsafe {
+                let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+            })
+        }
+        #[inline(always)]
+        fn split(a: Self::V) -> (Self::V, Self::V) {
+            // SAFETY: see the module.
+            let mantissa = a.map(|a| unsafe {
+                let bits = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x007f_ffff));
+                _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x3f80_0000)))
+            });
+            // SAFETY: see the module.
+            let exponent = a.map(|a| unsafe {
+                let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(a));
+                _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)))
+            });
+            (mantissa, exponent)
+        }
+        #[inline(always)]
+        fn positive(a: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            a.map(|a| unsafe {
+                let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a, _mm256_setzero_ps());
+                _mm256_and_ps(above, _mm256_set1_ps(1.0))
+            })
+        }
+    }
+
+    /// One 512-bit register to a line; needs AVX-512F.
+    #[derive(Clone, Copy)]
+    pub(in crate::kernel) struct Avx512;
+
+    macro_rules! single {
+        ($($name:ident => $intrinsic:ident),* $(,)?) => {
+            $(#[inline(always)]
+            fn $name(a: Self::V, b: Self::V) -> Self::V {
+                // SAFETY: see the module.
+                unsafe { $intrinsic(a, b) }
+            })*
+        };
+    }
+
+    impl Simd for Avx512 {
+        type V = __m512;
+        const ROWS: usize = 12;
+        const WIDE_ROWS: usize = 6;
+        const LINES: usize = 4;
+
+        single! {
+            add => _mm512_add_ps, sub => _mm512_sub_ps, mul => _mm512_mul_ps, div => _mm512_div_ps,
+            min => _mm512_min_ps, max => _mm512_max_ps,
+        }
+
+        #[inline(always)]
+        fn splat(value: f32) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { _mm512_set1_ps(value) }
+        }
+        #[inline(always)]
+        fn load(line: &Line) -> Self::V {
+            // SAFETY: see the module; a line holds sixteen aligned numbers.
+            unsafe { _mm512_load_ps(line.0.as_ptr()) }
+        }
+        #[inline(always)]
+        fn store(value: Self::V, line: &mut Line) {
+            // SAFETY: see the module; a line holds sixteen aligned numbers.
+            unsafe { _mm512_store_ps(line.0.as_mut_ptr(), value) }
+        }
+        #[inline(always)]
+        fn sqrt(a: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { _mm512_sqrt_ps(a) }
+        }
+        #[inline(always)]
+        fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn round(a: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+        }
+        #[inline(always)]
+        fn exp2(n: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            unsafe {
+                let biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+            }
+        }
+        #[inline(always)]
+        fn split(a: Self::V) -> (Self::V, Self::V) {
+            // SAFETY: see the module.
+            unsafe {
+                let bits = _mm512_castps_si512(a);
+                let mantissa = _mm512_or_si512(
+                    _mm512_and_si512(bits, _mm512_set1_epi32(0x007f_ffff)),
+                    _mm512_set1_epi32(0x3f80_0000),
+                );
+                let biased = _mm512_srli_epi32::<23>(bits);
+                let exponent = _mm512_cvtepi32_ps(_mm512_sub_epi32(biased, _mm512_set1_epi32(127)));
+                (_mm512_castsi512_ps(mantissa), exponent)
+            }
+        }
+        #[inline(always)]
+        fn positive(a: Self::V) -> Self::V {
+            // SAFETY: see the module.
+            unsafe {
+                let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, _mm512_setzero_ps());
+                _mm512_maskz_mov_ps(above, _mm512_set1_ps(1.0))
+            }
+        }
+    }
+}
