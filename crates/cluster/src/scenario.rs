@@ -3,10 +3,16 @@
 //! [`Scenario`] is both what the file says and, with every default written out, what a run records
 //! as its resolved input. Reading and checking live in `scenario::read` and `scenario::check`.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Mebibytes, Millicores, Seconds};
+
+mod read;
+
+pub use read::{Loaded, key_reference, load, parse, schema, template, to_yaml};
 
 /// A cluster, its load, its faults, its team and the settings of every phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -301,6 +307,10 @@ pub struct TraceWorkload {
     /// Factor on the values; `auto` makes the peak the scenario's capacity.
     #[serde(default)]
     pub scale: TraceScale,
+    /// The values as requests per second, one per interval, unscaled; NaN is a hole. Not in the
+    /// file: whoever loads the scenario fills it.
+    #[serde(skip)]
+    pub rates: Arc<[f64]>,
 }
 
 /// What a value of a trace is.

@@ -47,7 +47,7 @@ fn scaled(
 }
 
 macro_rules! quantity {
-    ($(#[$doc:meta])* $name:ident, $field:ident, $expected:literal, $suffixes:expr, $pattern:literal) => {
+    ($(#[$doc:meta])* $name:ident, $field:ident, $expected:literal, $suffixes:expr, written $written:expr, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
         pub struct $name(pub f64);
@@ -69,15 +69,15 @@ macro_rules! quantity {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                // The largest unit that shows the value as a whole number, else the plain unit.
-                for (suffix, factor) in $suffixes.iter().rev() {
+                // The largest unit that shows the value as a whole number, else the unit kept.
+                let (mut unit, mut size) = $suffixes[0];
+                for &(suffix, factor) in $written {
                     let value = self.0 / factor;
-                    if !suffix.is_empty() && value.abs() >= 1.0 && value.fract() == 0.0 {
-                        return write!(f, "{value}{suffix}");
+                    if factor > size && value.abs() >= 1.0 && value.fract() == 0.0 {
+                        (unit, size) = (suffix, factor);
                     }
                 }
-                let (suffix, factor) = $suffixes[0];
-                write!(f, "{}{}", self.0 / factor, suffix)
+                write!(f, "{}{unit}", self.0 / size)
             }
         }
 
@@ -130,13 +130,14 @@ quantity!(
     /// A span of time, kept in seconds.
     Seconds, seconds, "a duration such as 500ms, 15s, 10m or 1h (a plain number is seconds)",
     &[("s", 1.0), ("", 1.0), ("ms", 1e-3), ("m", 60.0), ("min", 60.0), ("h", 3600.0)],
+    written &[("m", 60.0), ("h", 3600.0)],
     r"^-?[0-9.]+ *(ms|s|m|min|h)?$"
 );
 
 quantity!(
     /// Processor share, kept in millicores.
     Millicores, millicores, "a CPU quantity such as 500m or 2 (a plain number is cores)",
-    &[("m", 1.0), ("", 1000.0)],
+    &[("m", 1.0), ("", 1000.0)], written &[("", 1000.0)],
     r"^-?[0-9.]+ *m?$"
 );
 
@@ -145,6 +146,7 @@ quantity!(
     Mebibytes, mebibytes, "a memory quantity such as 256Mi or 1Gi (a plain number is bytes)",
     &[("Mi", 1.0), ("", 1.0 / 1_048_576.0), ("Ki", 1.0 / 1024.0), ("Gi", 1024.0), ("Ti", 1_048_576.0),
       ("k", 1e3 / 1_048_576.0), ("M", 1e6 / 1_048_576.0), ("G", 1e9 / 1_048_576.0)],
+    written &[("Gi", 1024.0), ("Ti", 1_048_576.0)],
     r"^-?[0-9.]+ *(Ki|Mi|Gi|Ti|k|M|G)?$"
 );
 
@@ -168,13 +170,16 @@ mod tests {
 
     #[test]
     fn quantities_write_what_they_read() {
-        for text in ["15s", "1m", "1h", "0.5s"] {
+        for text in ["15s", "1m", "1h", "0.5s", "90s"] {
             assert_eq!(
-                text.parse::<Seconds>().map(|q| q.to_string().parse()),
-                Ok(text.parse())
+                text.parse::<Seconds>().map(|q| q.to_string()),
+                Ok(text.to_owned())
             );
         }
+        assert_eq!(Seconds(900.0).to_string(), "15m");
+        assert_eq!(Seconds(15.0).to_string(), "15s");
         assert_eq!(Millicores(500.0).to_string(), "500m");
+        assert_eq!(Millicores(16_000.0).to_string(), "16");
         assert_eq!(Mebibytes(1024.0).to_string(), "1Gi");
         assert_eq!(Mebibytes(256.0).to_string(), "256Mi");
     }

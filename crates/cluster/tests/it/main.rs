@@ -1,0 +1,3 @@
+//! Integration tests of the cluster crate: one binary, one file per subject.
+
+mod scenario;
