@@ -1,2 +1,61 @@
-//! placeholder
-fn main() {}
+//! The `karma` command line: it parses, calls, prints and renders. The logic is in the other crates.
+//!
+//! [`args`] says what can be typed, [`commands`] has a module per command and [`steps`] one per
+//! phase, [`run_dir`] keeps the files of a run together, [`report`] draws them, [`status`] says how
+//! a command ends. The shells' duties each have one place: [`files`] the disk, [`clock`] the clock,
+//! [`interrupt`] Ctrl-C, [`console`] and [`progress`] what is printed.
+
+mod args;
+mod clock;
+mod commands;
+mod console;
+mod files;
+mod input;
+mod interrupt;
+mod manifest;
+mod organization;
+mod progress;
+mod report;
+mod run_dir;
+mod status;
+mod steps;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Bench, Cli, Command, Hpa},
+    manifest::Step,
+    status::{ExitStatus, Outcome},
+};
+
+fn main() -> ExitCode {
+    let status = match dispatch(Cli::parse().command) {
+        Ok(status) => status,
+        Err(failure) if console::is_broken_pipe(&failure.error) => ExitStatus::Done,
+        Err(failure) => {
+            console::say(&failure);
+            failure.status
+        }
+    };
+    status.into()
+}
+
+fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Init { template } => commands::init(template),
+        Command::Check { file, output } => commands::check(&file, output),
+        Command::Run { step, workload } => commands::run(&step, &workload),
+        Command::Fit { step, trace } => commands::fit(&step, &trace),
+        Command::Train(args) => commands::step(Step::Train, &args),
+        Command::Analyze(args) => commands::step(Step::Analyze, &args),
+        Command::Transfer(args) => commands::step(Step::Transfer, &args),
+        Command::Evaluate(args) => commands::step(Step::Evaluate, &args),
+        Command::Report(args) => commands::step(Step::Report, &args),
+        Command::Hpa(Hpa::Replay { file, output }) => commands::hpa_replay(&file, output),
+        Command::Bench(Bench::Emulator { scenario, output }) => {
+            commands::bench_emulator(scenario.as_deref(), output)
+        }
+    }
+}

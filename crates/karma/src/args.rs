@@ -1,0 +1,206 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use karma_cluster::units::Seconds;
+
+/// Designs, trains, explains and deploys a team of autoscaling agents for a pipeline of services.
+#[derive(Parser)]
+#[command(
+    name = "karma",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done, 1 fault (a failing gate or difference included), 2 input refused, \
+                  130 interrupted.\n\nStart here:\n  karma init pipeline > my.yaml\n  karma check my.yaml\n  \
+                  karma run my.yaml"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Print a commented scenario to start from.
+    #[command(after_help = "Example:\n  karma init pipeline > my.yaml")]
+    Init {
+        /// Which one.
+        #[arg(value_enum, default_value_t = Template::Pipeline)]
+        template: Template,
+    },
+    /// Tell every fault of a scenario at once, each with line, key and hint.
+    #[command(after_help = "Example:\n  karma check scenarios/pipeline.yaml")]
+    Check {
+        /// Scenario file.
+        file: PathBuf,
+        /// How to print what was found.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Do every step: fit, train, analyze, transfer, evaluate, report.
+    ///
+    /// An interrupted run resumes, a finished one is left alone. A run whose gate fails finishes
+    /// and exits 1, the first time and every time after.
+    #[command(after_help = "Examples:\n  karma run scenarios/pipeline.yaml\n  \
+        karma run scenarios/pipeline.yaml --workload scenarios/traces/autothrottle-noisy.txt \\\n      \
+        --out runs/noisy")]
+    Run {
+        #[command(flatten)]
+        step: StepArgs,
+        #[command(flatten)]
+        workload: WorkloadArgs,
+    },
+    /// Step 1: record or read traces and fit the digital twin to them.
+    #[command(after_help = "Examples:\n  karma fit scenarios/pipeline.yaml\n  \
+        karma fit scenarios/pipeline.yaml --trace recorded/ --mapping mapping.yaml --out runs/shop")]
+    Fit {
+        #[command(flatten)]
+        step: StepArgs,
+        #[command(flatten)]
+        trace: TraceArgs,
+    },
+    /// Step 2: train the team in the twin.
+    #[command(after_help = "Example:\n  karma train scenarios/pipeline.yaml")]
+    Train(StepArgs),
+    /// Step 3: find out which roles the agents play.
+    #[command(after_help = "Example:\n  karma analyze scenarios/pipeline.yaml")]
+    Analyze(StepArgs),
+    /// Step 4: let the guarded team manage the cluster, and judge it.
+    #[command(after_help = "Example:\n  karma transfer scenarios/pipeline.yaml")]
+    Transfer(StepArgs),
+    /// Step 5: compare every controller on the same clusters and seeds.
+    #[command(after_help = "Example:\n  karma evaluate scenarios/pipeline.yaml --output json")]
+    Evaluate(StepArgs),
+    /// Step 6: write report.html.
+    #[command(after_help = "Example:\n  karma report scenarios/pipeline.yaml")]
+    Report(StepArgs),
+    /// Kubernetes' horizontal pod autoscaler.
+    #[command(subcommand)]
+    Hpa(Hpa),
+    /// Measure speed on this machine.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+/// Commands about the autoscaler.
+#[derive(Subcommand)]
+pub(crate) enum Hpa {
+    /// Evaluate a file of autoscaler cases; print each difference and a count.
+    #[command(after_help = "Example:\n  karma hpa replay cases.json")]
+    Replay {
+        /// File of cases.
+        file: PathBuf,
+        /// How to print differences.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+}
+
+/// Measurements.
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// Requests and hops per second of the emulator on one core: the median of five episodes.
+    #[command(after_help = "Example:\n  karma bench emulator scenarios/diamond.yaml")]
+    Emulator {
+        /// Scenario file; the built-in pipeline where absent.
+        scenario: Option<PathBuf>,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+}
+
+/// What every step takes.
+#[derive(Args)]
+pub(crate) struct StepArgs {
+    /// Scenario file.
+    pub(crate) scenario: PathBuf,
+    /// Run directory [default: runs/<scenario name>].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Seed of everything random, instead of the scenario's.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Threads [default: one per core]; the result does not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Only this context of the scenario.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// How to print results.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// Do it again, even where it was done or its inputs changed.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// A recorded workload instead of the scenario's.
+#[derive(Args)]
+pub(crate) struct WorkloadArgs {
+    /// Recorded request rates (text or CSV, with or without header) instead of the scenario's load.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) workload: Option<PathBuf>,
+    /// Column by name or index from 0 [default: the last].
+    #[arg(long, value_name = "NAME|INDEX", requires = "workload")]
+    pub(crate) workload_column: Option<String>,
+    /// Time between rows [default: 1s].
+    #[arg(long, value_name = "TIME", requires = "workload")]
+    pub(crate) workload_interval: Option<Seconds>,
+    /// What a value is [default: count].
+    #[arg(long, value_enum, requires = "workload")]
+    pub(crate) workload_unit: Option<Unit>,
+    /// Where the evaluation's slice starts [default: 0s].
+    #[arg(long, value_name = "TIME", requires = "workload")]
+    pub(crate) workload_start: Option<Seconds>,
+    /// Length of a slice [default: the scenario's duration].
+    #[arg(long, value_name = "TIME", requires = "workload")]
+    pub(crate) workload_duration: Option<Seconds>,
+    /// Factor on the values; auto makes the peak the scenario's capacity [default: auto].
+    #[arg(long, value_name = "F|auto", requires = "workload")]
+    pub(crate) workload_scale: Option<String>,
+}
+
+/// Recorded traces of a cluster instead of the emulator's.
+#[derive(Args, Default)]
+pub(crate) struct TraceArgs {
+    /// Recorded traces of a cluster instead of the emulator's: a folder, a CSV or a Parquet file.
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Which files and columns of the traces mean what (YAML).
+    #[arg(long, value_name = "FILE", requires = "trace")]
+    pub(crate) mapping: Option<PathBuf>,
+}
+
+/// Form of what is printed on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Scenarios that `karma init` prints.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Template {
+    /// One service and a run of seconds.
+    Smoke,
+    /// Four services in a chain, five contexts.
+    Pipeline,
+    /// Four services with a branch, five contexts.
+    Diamond,
+}
+
+/// What a value of a recorded workload is.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Unit {
+    /// Requests per interval.
+    Count,
+    /// Requests per second.
+    Rps,
+}

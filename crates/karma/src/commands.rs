@@ -1,0 +1,13 @@
+//! One module per command.
+
+mod bench;
+mod check;
+mod hpa;
+mod init;
+mod run;
+
+pub(crate) use bench::bench_emulator;
+pub(crate) use check::check;
+pub(crate) use hpa::hpa_replay;
+pub(crate) use init::init;
+pub(crate) use run::{fit, run, step};

@@ -1,0 +1,58 @@
+//! `karma check`: every fault of a scenario at once.
+
+use std::path::Path;
+
+use karma_cluster::{scenario, yaml::Refusals};
+use serde_json::json;
+
+use crate::{
+    args::Output,
+    console,
+    status::{ExitStatus, Outcome},
+};
+
+/// Checks the scenario at `path` with everything that it names.
+pub(crate) fn check(path: &Path, output: Output) -> Outcome {
+    let loaded = match scenario::load(path) {
+        Ok(loaded) => loaded,
+        Err(refusals) => return tell(&refusals, output),
+    };
+    let scenario = &loaded.scenario;
+    if let Some((origin, text)) = &loaded.organization
+        && let Err(refusals) = crate::organization::check(text, origin, scenario)
+    {
+        return tell(&refusals, output);
+    }
+    let (name, contexts) = (&scenario.name, scenario.in_every_context().len());
+    let services = scenario.services.len();
+    match output {
+        Output::Json => console::row(&json!({
+            "scenario": name, "services": services, "contexts": contexts, "faults": [],
+        }))?,
+        Output::Text => console::data(format_args!(
+            "{}: scenario {name} is well: {services} services, {contexts} contexts",
+            path.display()
+        ))?,
+    }
+    Ok(ExitStatus::Done)
+}
+
+fn tell(refusals: &Refusals, output: Output) -> Outcome {
+    let count = refusals.0.len();
+    match output {
+        Output::Text => console::data(refusals)?,
+        Output::Json => {
+            for fault in &refusals.0 {
+                console::row(&json!({
+                    "file": fault.file, "line": fault.line, "column": fault.column,
+                    "key": fault.path, "message": fault.message, "hint": fault.hint,
+                }))?;
+            }
+        }
+    }
+    console::say(format_args!(
+        "error: {count} fault{}",
+        if count == 1 { "" } else { "s" }
+    ));
+    Ok(ExitStatus::Refused)
+}

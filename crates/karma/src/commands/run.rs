@@ -1,0 +1,207 @@
+//! `karma run` and the six steps it consists of.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use karma_cluster::{Interrupted, Scenario};
+use serde_json::json;
+
+use crate::{
+    args::{Output, StepArgs, TraceArgs, WorkloadArgs},
+    clock::Stopwatch,
+    console,
+    input::Input,
+    interrupt,
+    manifest::{Hashes, Step, Timing},
+    progress::Progress,
+    run_dir::{Redo, RunDir},
+    status::{ExitStatus, Failure, Outcome},
+    steps::{self, Job},
+};
+
+/// All steps.
+pub(crate) fn run(args: &StepArgs, workload: &WorkloadArgs) -> Outcome {
+    let mut session = Session::open(args, Some(workload), Step::Fit)?;
+    for step in Step::ALL {
+        session.perform(step, &TraceArgs::default())?;
+    }
+    session.conclude()
+}
+
+/// The first step, which may read recorded traces.
+pub(crate) fn fit(args: &StepArgs, trace: &TraceArgs) -> Outcome {
+    let mut session = Session::open(args, None, Step::Fit)?;
+    session.perform(Step::Fit, trace)?;
+    session.show(Step::Fit)
+}
+
+/// Any other single step.
+pub(crate) fn step(step: Step, args: &StepArgs) -> Outcome {
+    let mut session = Session::open(args, None, step)?;
+    session.perform(step, &TraceArgs::default())?;
+    session.show(step)
+}
+
+/// One command at work in a run directory.
+struct Session {
+    input: Input,
+    scenario: Scenario,
+    context: Option<String>,
+    run: RunDir,
+    redo: Redo,
+    output: Output,
+}
+
+impl Session {
+    fn open(args: &StepArgs, workload: Option<&WorkloadArgs>, first: Step) -> Outcome<Self> {
+        let input = Input::read(args, workload)?;
+        let scenario = input.scenario_in(args.context.as_deref())?;
+        let redo = if args.force {
+            Redo::From(first)
+        } else {
+            Redo::Never
+        };
+        let path = args
+            .out
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("runs").join(&scenario.name));
+        let mut threads = rayon::ThreadPoolBuilder::new();
+        if let Some(count) = args.threads {
+            threads = threads.num_threads(count.into());
+        }
+        threads.build_global().context("cannot start the threads")?;
+        let run = RunDir::open(&path, &input, redo)?;
+        interrupt::listen()?;
+        Ok(Self {
+            context: args.context.clone(),
+            output: args.output,
+            input,
+            scenario,
+            run,
+            redo,
+        })
+    }
+
+    /// Does `step` unless it was done.
+    fn perform(&mut self, step: Step, trace: &TraceArgs) -> Outcome<()> {
+        let mut settings = Hashes::new();
+        let context = self.context.as_deref().unwrap_or("all");
+        settings.insert("context".to_owned(), context.to_owned());
+        settings.extend(steps::trace_hashes(trace)?);
+        if !self.run.begin(step, settings, self.redo)? {
+            console::say(format_args!("{step}: finished before, left alone"));
+            return Ok(());
+        }
+        let clock = Stopwatch::start();
+        let watch = Progress::start(step.name());
+        let job = Job {
+            scenario: &self.scenario,
+            organization: self.input.organization.as_deref(),
+            run: self.run.path(),
+            watch: &watch,
+            trace,
+        };
+        let made = steps::make(step, &job);
+        drop(watch);
+        let seconds = clock.seconds();
+        match made {
+            Ok(()) => {
+                self.run.finish(step, seconds)?;
+                console::say(format_args!("{step}: finished in {seconds:.1} s"));
+            }
+            Err(failure) => {
+                self.run.pause(step, seconds)?;
+                return Err(with_way_back(failure));
+            }
+        }
+        if interrupt::requested() {
+            return Err(with_way_back(Interrupted.into()));
+        }
+        Ok(())
+    }
+
+    /// Prints what `step` found.
+    fn show(&self, step: Step) -> Outcome {
+        let shown = steps::show(step, self.run.path())?;
+        match self.output {
+            Output::Text => console::data(&shown.text)?,
+            Output::Json => {
+                for row in &shown.rows {
+                    console::row(row)?;
+                }
+            }
+        }
+        Ok(match steps::gate(self.run.path())? {
+            Some(gate) if step == Step::Transfer && !gate.pass => ExitStatus::Fault,
+            _ => ExitStatus::Done,
+        })
+    }
+
+    /// Prints the verdict, the comparison and the times of a whole run.
+    fn conclude(&self) -> Outcome {
+        let run = self.run.path();
+        let report = run.join(Step::Report.place());
+        let timing = self.run.timing();
+        let gate = steps::gate(run)?;
+        let pass = gate.as_ref().is_none_or(|gate| gate.pass);
+        let reasons = gate.map(|gate| gate.reasons).unwrap_or_default();
+        match self.output {
+            Output::Json => {
+                for (step, seconds) in &timing.wall_s {
+                    console::row(&json!({ "step": step, "wall_s": seconds }))?;
+                }
+                console::row(&json!({
+                    "run": run, "pass": pass, "reasons": reasons,
+                    "wall_s": timing.total_s, "report": report,
+                }))?;
+            }
+            Output::Text => {
+                if pass {
+                    console::data("The gate passed: the team may manage the cluster.")?;
+                } else {
+                    console::data("THE GATE FAILED: the agents only observe.")?;
+                }
+                for reason in &reasons {
+                    console::data(format_args!("- {reason}"))?;
+                }
+                let comparison = steps::show(Step::Evaluate, run)?;
+                console::data(format_args!("\n{}", comparison.text.trim_end()))?;
+                console::data(format_args!("\n{}", table_of(timing)))?;
+                console::data(format_args!("report: {}", report.display()))?;
+            }
+        }
+        Ok(if pass {
+            ExitStatus::Done
+        } else {
+            ExitStatus::Fault
+        })
+    }
+}
+
+/// The time of each step.
+fn table_of(timing: &Timing) -> String {
+    let mut table = format!("{:<10}{:>8}\n", "step", "time");
+    for (step, seconds) in &timing.wall_s {
+        table += &format!("{:<10}{seconds:>6.1} s\n", step.name());
+    }
+    table + &format!("{:<10}{:>6.1} s", "total", timing.total_s)
+}
+
+/// Tells whoever interrupted the work how to go on with it.
+fn with_way_back(failure: Failure) -> Failure {
+    if failure.status != ExitStatus::Interrupted {
+        return failure;
+    }
+    let typed = std::env::args()
+        .filter(|word| word != "--force")
+        .map(|word| {
+            if word.contains(|c: char| c.is_whitespace() || "\"'$&;|<>()*?#".contains(c)) {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            } else {
+                word
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ");
+    failure.hint(format!("go on where it stopped with `{typed}`"))
+}

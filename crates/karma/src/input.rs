@@ -1,0 +1,179 @@
+//! What a run is made from: the resolved scenario and the files that it reads.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use karma_cluster::{
+    Scenario,
+    scenario::{self, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
+};
+
+use crate::{
+    args::{StepArgs, Unit, WorkloadArgs},
+    run_dir,
+    status::{Blame, Failure, Outcome},
+};
+
+/// Folder of a run directory with copies of the files that its scenario reads, so that the
+/// directory is whole by itself.
+const FOLDER: &str = "inputs";
+
+/// The resolved scenario of a run and the files that it reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    /// The scenario with every default written out, its files named as the run directory has them.
+    pub(crate) scenario: Scenario,
+    /// The same as text.
+    pub(crate) text: String,
+    /// Text of the organization, where the team has one.
+    pub(crate) organization: Option<String>,
+    /// Names in the run directory and contents of the files.
+    copies: Vec<(String, Vec<u8>)>,
+}
+
+impl Input {
+    /// Reads the scenario that `args` name, with what they override.
+    pub(crate) fn read(args: &StepArgs, workload: Option<&WorkloadArgs>) -> Outcome<Self> {
+        let mut loaded = scenario::load(&args.scenario).refuse()?;
+        if let Some(given) = workload.and_then(given_workload) {
+            override_workload(&mut loaded.scenario, given?);
+            let text = scenario::to_yaml(&loaded.scenario);
+            loaded = scenario::parse(&text, &args.scenario).refuse()?;
+        }
+        if let Some(seed) = args.seed {
+            loaded.scenario.seed = seed;
+        }
+        let folder = args.scenario.parent().unwrap_or(Path::new(""));
+        let mut copies = Copies::default();
+        for workload in workloads(&mut loaded.scenario) {
+            if let Shape::Trace(trace) = &mut workload.shape {
+                trace.file = copies.add(&folder.join(&trace.file))?;
+            }
+        }
+        if let Some((path, _)) = &loaded.organization {
+            loaded.scenario.team.organization = Some(copies.add(path)?);
+        }
+        Ok(Self {
+            text: scenario::to_yaml(&loaded.scenario),
+            organization: loaded.organization.map(|(_, text)| text),
+            scenario: loaded.scenario,
+            copies: copies.files,
+        })
+    }
+
+    /// Names in the run directory and contents of the scenario and of the files that it reads.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let copies = self.copies.iter();
+        std::iter::once((run_dir::SCENARIO, self.text.as_bytes()))
+            .chain(copies.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+    }
+
+    /// The scenario with no context but `context`.
+    pub(crate) fn scenario_in(&self, context: Option<&str>) -> Outcome<Scenario> {
+        let mut scenario = self.scenario.clone();
+        if let Some(name) = context {
+            scenario.contexts.retain(|context| context.name == name);
+            if scenario.contexts.is_empty() {
+                let known: Vec<&str> = self
+                    .scenario
+                    .contexts
+                    .iter()
+                    .map(|context| context.name.as_str())
+                    .collect();
+                let failure = Failure::refused(format_args!(
+                    "scenario {} has no context {name:?}",
+                    self.scenario.name
+                ));
+                return Err(if known.is_empty() {
+                    failure.hint("it has no contexts at all: leave --context out")
+                } else {
+                    failure.hint(format!("its contexts are {}", known.join(", ")))
+                });
+            }
+        }
+        Ok(scenario)
+    }
+}
+
+/// Files to copy into the run directory.
+#[derive(Default)]
+struct Copies {
+    sources: Vec<PathBuf>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Copies {
+    /// Reads `source` once and returns its name in the run directory.
+    fn add(&mut self, source: &Path) -> Outcome<String> {
+        if let Some(known) = self.sources.iter().position(|path| path == source) {
+            return Ok(self.files[known].0.clone());
+        }
+        let bytes = std::fs::read(source)
+            .with_context(|| format!("cannot read {}", source.display()))
+            .refuse()?;
+        let file = source.file_name().unwrap_or_default().to_string_lossy();
+        let taken: BTreeSet<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
+        let mut name = format!("{FOLDER}/{file}");
+        for number in 2.. {
+            if !taken.contains(name.as_str()) {
+                break;
+            }
+            name = format!("{FOLDER}/{number}-{file}");
+        }
+        self.sources.push(source.to_owned());
+        self.files.push((name.clone(), bytes));
+        Ok(name)
+    }
+}
+
+/// Every workload of the scenario, its contexts' included.
+fn workloads(scenario: &mut Scenario) -> impl Iterator<Item = &mut Workload> {
+    let contexts = scenario.contexts.iter_mut();
+    std::iter::once(&mut scenario.workload)
+        .chain(contexts.filter_map(|context| context.workload.as_mut()))
+}
+
+/// The recorded workload of the command line, if any.
+fn given_workload(args: &WorkloadArgs) -> Option<Outcome<TraceWorkload>> {
+    let file = args.workload.as_ref()?;
+    Some(trace_workload(args, file))
+}
+
+fn trace_workload(args: &WorkloadArgs, file: &Path) -> Outcome<TraceWorkload> {
+    let file = std::path::absolute(file)
+        .with_context(|| format!("cannot find {}", file.display()))
+        .refuse()?;
+    let seconds = karma_cluster::units::Seconds;
+    Ok(TraceWorkload {
+        file: file.to_string_lossy().into_owned(),
+        column: args.workload_column.clone(),
+        interval: args.workload_interval.unwrap_or(seconds(1.0)),
+        unit: match args.workload_unit {
+            None | Some(Unit::Count) => TraceUnit::Count,
+            Some(Unit::Rps) => TraceUnit::Rps,
+        },
+        start: args.workload_start.unwrap_or(seconds(0.0)),
+        duration: args.workload_duration,
+        scale: match args.workload_scale.as_deref() {
+            None | Some("auto") => TraceScale::Auto,
+            Some(factor) => TraceScale::Factor(factor.parse().map_err(|_| {
+                Failure::refused(format_args!("--workload-scale {factor:?} is no number"))
+                    .hint("give a factor such as 0.5, or auto")
+            })?),
+        },
+        rates: Vec::new().into(),
+    })
+}
+
+/// Drives all of `scenario`, every context, with `trace`.
+fn override_workload(scenario: &mut Scenario, trace: TraceWorkload) {
+    // A recorded rate has its own noise.
+    scenario.workload.noise = 0.0;
+    scenario.workload.shape = Shape::Trace(trace);
+    for context in &mut scenario.contexts {
+        context.workload = None;
+    }
+}

@@ -1,0 +1,281 @@
+//! The run directory: one scenario, the files of every step, and how far they are.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    files,
+    input::Input,
+    manifest::{Hashes, Manifest, Record, State, Step, Timing, first_difference},
+    status::{Blame, Failure, Outcome},
+};
+
+/// Name of the resolved scenario in a run directory.
+pub(crate) const SCENARIO: &str = "scenario.yaml";
+
+/// Whether work that was done before is done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redo {
+    /// No: it is left alone.
+    Never,
+    /// Yes, everything from this step on (`--force`).
+    From(Step),
+}
+
+/// An open run directory. Nobody else works in it meanwhile.
+#[derive(Debug)]
+pub(crate) struct RunDir {
+    path: PathBuf,
+    manifest: Manifest,
+    timing: Timing,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Opens the run directory `path` for `input`: a new one where it is empty, the same one where
+    /// it was made from the same inputs.
+    pub(crate) fn open(path: &Path, input: &Input, redo: Redo) -> Outcome<Self> {
+        let lock = lock(path)?;
+        let now = Manifest::new(
+            &input.scenario.name,
+            input.scenario.seed,
+            input
+                .files()
+                .map(|(name, text)| (name.to_owned(), files::hash(text)))
+                .collect(),
+        );
+        let manifest = if path.join(Manifest::FILE).exists() {
+            Self::reopen(path, input, now, redo)?
+        } else if is_empty(path)? {
+            now
+        } else {
+            return Err(Failure::refused(format_args!(
+                "{} holds files but no {}: it is no run directory",
+                path.display(),
+                Manifest::FILE
+            ))
+            .hint("name an empty or new directory with --out"));
+        };
+        // The manifest comes first: with it, whatever else is missing is known to be missing.
+        manifest.write(path).refuse()?;
+        for (name, text) in input.files() {
+            files::replace(&path.join(name), text).refuse()?;
+        }
+        Ok(Self {
+            timing: Timing::read(path),
+            path: path.to_owned(),
+            manifest,
+            _lock: lock,
+        })
+    }
+
+    /// Compares what is recorded with what is `now` given.
+    fn reopen(path: &Path, input: &Input, now: Manifest, redo: Redo) -> Outcome<Manifest> {
+        let recorded = Manifest::read(path)
+            .refuse()
+            .map_err(|failure| failure.hint("remove the directory, or name another with --out"))?;
+        let difference = recorded.difference(&now).or_else(|| {
+            let changed = first_difference(&recorded.inputs, &now.inputs)?;
+            Some(line_difference(path, input).unwrap_or(changed))
+        });
+        let Some(difference) = difference else {
+            return Ok(recorded);
+        };
+        match redo {
+            Redo::From(Step::Fit) => {
+                for step in recorded.steps.keys() {
+                    files::remove(&path.join(step.place()))?;
+                }
+                files::remove(&path.join(Timing::FILE))?;
+                Ok(now)
+            }
+            Redo::From(_) | Redo::Never => Err(Failure::refused(format_args!(
+                "{} was made from other inputs: {difference}",
+                path.display()
+            ))
+            .hint("name another directory with --out, or redo all of it with `run --force`")),
+        }
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Seconds per step so far.
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    /// Begins `step`, which depends on `settings` and on the files of the steps before.
+    /// Returns whether there is anything to do.
+    pub(crate) fn begin(&mut self, step: Step, settings: Hashes, redo: Redo) -> Outcome<bool> {
+        let inputs = self.inputs_of(step, settings)?;
+        if let Redo::From(first) = redo
+            && step >= first
+        {
+            self.forget_from(step)?;
+        }
+        match self.manifest.steps.get(&step) {
+            None => files::remove(&self.path.join(step.place()))?,
+            Some(record) => {
+                if let Some(difference) = first_difference(&record.inputs, &inputs) {
+                    return Err(Failure::refused(format_args!(
+                        "{step} was made from other inputs: {difference}"
+                    ))
+                    .hint(format!("redo it with `karma {step} --force`")));
+                }
+                if record.state == State::Finished && self.is_whole(step, record)? {
+                    return Ok(false);
+                }
+            }
+        }
+        let record = Record {
+            state: State::Started,
+            inputs,
+            outputs: Hashes::new(),
+        };
+        self.manifest.steps.insert(step, record);
+        self.manifest.write(&self.path)?;
+        Ok(true)
+    }
+
+    /// Records that `step` finished after `seconds`, and what it wrote.
+    pub(crate) fn finish(&mut self, step: Step, seconds: f64) -> Outcome<()> {
+        let outputs = self.outputs(step)?;
+        if let Some(record) = self.manifest.steps.get_mut(&step) {
+            record.state = State::Finished;
+            record.outputs = outputs;
+        }
+        self.manifest.write(&self.path)?;
+        self.pause(step, seconds)
+    }
+
+    /// Records that `step` worked for `seconds`.
+    pub(crate) fn pause(&mut self, step: Step, seconds: f64) -> Outcome<()> {
+        Ok(self.timing.add(&self.path, step, seconds)?)
+    }
+
+    /// Adds the state of the steps before to `settings`: one hash over the outputs of each.
+    fn inputs_of(&self, step: Step, settings: Hashes) -> Outcome<Hashes> {
+        let mut inputs = settings;
+        for before in step.before() {
+            let record = self.manifest.steps.get(&before);
+            let finished = record.filter(|record| record.state == State::Finished);
+            if let Some(record) = finished
+                && self.is_whole(before, record)?
+            {
+                let outputs = serde_json::to_vec(&record.outputs)?;
+                inputs.insert(before.name().to_owned(), files::hash(&outputs));
+            } else {
+                return Err(Failure::refused(format_args!(
+                    "{step} reads the files of {before}, and {} has none",
+                    self.path.display()
+                ))
+                .hint(format!(
+                    "do `karma {before}` first, or all with `karma run`"
+                )));
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// Drops `step` and what follows from it.
+    fn forget_from(&mut self, step: Step) -> Result<()> {
+        for dropped in Step::ALL.into_iter().filter(|other| *other >= step) {
+            if self.manifest.steps.remove(&dropped).is_some() {
+                files::remove(&self.path.join(dropped.place()))?;
+                self.timing.wall_s.remove(&dropped);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything that `step` wrote is still there; changed files are refused.
+    fn is_whole(&self, step: Step, record: &Record) -> Outcome<bool> {
+        for (name, recorded) in &record.outputs {
+            let path = self.path.join(name);
+            if !path.exists() {
+                return Ok(false);
+            }
+            if files::hash_file(&path)? != *recorded {
+                return Err(Failure::refused(format_args!(
+                    "{} is not what {step} wrote: it has other content",
+                    path.display()
+                ))
+                .hint(format!("make it again with `karma {step} --force`")));
+            }
+        }
+        Ok(true)
+    }
+
+    fn outputs(&self, step: Step) -> Result<Hashes> {
+        let place = self.path.join(step.place());
+        let written = if place.is_file() {
+            vec![PathBuf::from(step.place())]
+        } else {
+            files::list(&self.path, &place)?
+        };
+        written
+            .into_iter()
+            .map(|file| {
+                let hash = files::hash_file(&self.path.join(&file))?;
+                Ok((file.to_string_lossy().into_owned(), hash))
+            })
+            .collect()
+    }
+}
+
+/// Makes the directory where it is absent, and keeps others out while the result lives.
+fn lock(path: &Path) -> Outcome<File> {
+    if path.exists() && !path.is_dir() {
+        return Err(Failure::refused(format_args!(
+            "{} is a file, where the run directory should be",
+            path.display()
+        ))
+        .hint("name a directory with --out"));
+    }
+    let lock = fs::create_dir_all(path)
+        .and_then(|()| File::open(path))
+        .with_context(|| format!("cannot make the run directory {}", path.display()))
+        .refuse()?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Failure::refused(format_args!(
+            "another karma works in {}",
+            path.display()
+        ))),
+        // A file system without locks keeps nobody out, which is no reason not to work there.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
+    }
+}
+
+fn is_empty(path: &Path) -> Result<bool> {
+    Ok(files::list(path, path)?.is_empty())
+}
+
+/// The first line in which the recorded scenario differs from the one given.
+fn line_difference(run: &Path, input: &Input) -> Option<String> {
+    let recorded = files::read(&run.join(SCENARIO)).ok()?;
+    let mut lines = (recorded.lines(), input.text.lines());
+    for number in 1.. {
+        match (lines.0.next(), lines.1.next()) {
+            (None, None) => break,
+            (recorded, now) if recorded == now => {}
+            (recorded, now) => {
+                let show = |line: Option<&str>| {
+                    line.map_or("not there".to_owned(), |line| format!("{:?}", line.trim()))
+                };
+                return Some(format!(
+                    "{SCENARIO}:{number} was {}, it is {}",
+                    show(recorded),
+                    show(now)
+                ));
+            }
+        }
+    }
+    None
+}

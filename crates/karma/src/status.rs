@@ -1,0 +1,103 @@
+//! How a command ends: exit statuses, and failures with their hint.
+
+use std::{fmt, process::ExitCode};
+
+use karma_cluster::Interrupted;
+
+/// Exit status of the process; a promise to scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// Done, or nothing was left to do.
+    Done,
+    /// Something failed: a gate, a comparison, a disk.
+    Fault,
+    /// What was given cannot be worked with; nothing was changed.
+    Refused,
+    /// Stopped by Ctrl-C; the run can be resumed.
+    Interrupted,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(match status {
+            ExitStatus::Done => 0,
+            ExitStatus::Fault => 1,
+            ExitStatus::Refused => 2,
+            ExitStatus::Interrupted => 130,
+        })
+    }
+}
+
+/// What a command returns: a status of its own choice, or a failure.
+pub(crate) type Outcome<T = ExitStatus> = Result<T, Failure>;
+
+/// Why a command ended early, how the process exits for it, and what may help.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Exit status.
+    pub(crate) status: ExitStatus,
+    /// The chain of errors, printed on one line.
+    pub(crate) error: anyhow::Error,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let interrupted = error.chain().any(|cause| cause.is::<Interrupted>());
+        Self {
+            status: if interrupted {
+                ExitStatus::Interrupted
+            } else {
+                ExitStatus::Fault
+            },
+            error,
+            hint: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {:#}", self.error)?;
+        self.hint
+            .as_ref()
+            .map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+impl Failure {
+    /// Input that is refused, in one sentence without full stop.
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self {
+            status: ExitStatus::Refused,
+            error: anyhow::anyhow!("{message}"),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Says for a failed result whose fault it is.
+pub(crate) trait Blame<T> {
+    /// The input's: exit status 2, unless the work was interrupted.
+    fn refuse(self) -> Outcome<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Blame<T> for Result<T, E> {
+    fn refuse(self) -> Outcome<T> {
+        self.map_err(|error| {
+            let mut failure = Failure::from(error);
+            if failure.status == ExitStatus::Fault {
+                failure.status = ExitStatus::Refused;
+            }
+            failure
+        })
+    }
+}
