@@ -24,9 +24,8 @@ fn a_run_interrupted_in_every_step_ends_with_the_bytes_of_an_uninterrupted_one()
         // The first figures of a step, where it has any: by then its work has begun.
         let begun = format!("{step}: ");
         let announced = format!("{step}: started");
-        running.wait_for(|line| {
-            line.starts_with(&begun) && (line != announced || step == "report")
-        });
+        running
+            .wait_for(|line| line.starts_with(&begun) && (line != announced || step == "report"));
         running.interrupt();
         let ended = running.end();
         if step == "report" && ended.status != Some(130) {
