@@ -6,6 +6,7 @@ mod help;
 mod interrupt;
 mod layering;
 mod pipeline;
+mod refusals;
 mod scenarios;
 mod tidy;
 mod workspace;
