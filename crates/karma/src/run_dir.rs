@@ -30,8 +30,6 @@ pub(crate) enum Redo {
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// What to type after the name of a step to do it here.
-    words: String,
     manifest: Manifest,
     timing: Timing,
     _lock: File,
@@ -39,21 +37,8 @@ pub(crate) struct RunDir {
 
 impl RunDir {
     /// Opens the run directory `path` for `input`: a new one where it is empty, the same one where
-    /// it was made from the same inputs. The work begins with `first`; `words` is what to type
-    /// after the name of a step to do it here.
-    pub(crate) fn open(
-        path: &Path,
-        input: &Input,
-        first: Step,
-        words: String,
-        redo: Redo,
-    ) -> Outcome<Self> {
-        if let Some(needed) = first.before().next()
-            && !path.join(Manifest::FILE).exists()
-            && !path.is_file()
-        {
-            return Err(lacks(path, first, needed, &words));
-        }
+    /// it was made from the same inputs.
+    pub(crate) fn open(path: &Path, input: &Input, redo: Redo) -> Outcome<Self> {
         let lock = lock(path)?;
         let now = Manifest::new(
             &input.scenario.name,
@@ -64,7 +49,7 @@ impl RunDir {
                 .collect(),
         );
         let manifest = if path.join(Manifest::FILE).exists() {
-            Self::reopen(path, input, now, &words, redo)?
+            Self::reopen(path, input, now, redo)?
         } else if is_empty(path)? {
             now
         } else {
@@ -83,20 +68,13 @@ impl RunDir {
         Ok(Self {
             timing: Timing::read(path),
             path: path.to_owned(),
-            words,
             manifest,
             _lock: lock,
         })
     }
 
     /// Compares what is recorded with what is `now` given.
-    fn reopen(
-        path: &Path,
-        input: &Input,
-        now: Manifest,
-        words: &str,
-        redo: Redo,
-    ) -> Outcome<Manifest> {
+    fn reopen(path: &Path, input: &Input, now: Manifest, redo: Redo) -> Outcome<Manifest> {
         let recorded = Manifest::read(path)
             .refuse()
             .map_err(|failure| failure.hint("remove the directory, or name another with --out"))?;
@@ -119,9 +97,7 @@ impl RunDir {
                 "{} was made from other inputs: {difference}",
                 path.display()
             ))
-            .hint(format!(
-                "name another directory with --out, or redo all of it with `karma run {words} --force`"
-            ))),
+            .hint("name another directory with --out, or redo all of it with `run --force`")),
         }
     }
 
@@ -151,10 +127,7 @@ impl RunDir {
                     return Err(Failure::refused(format_args!(
                         "{step} was made from other inputs: {difference}"
                     ))
-                    .hint(format!(
-                        "redo it with `karma {step} {} --force`",
-                        self.words
-                    )));
+                    .hint(format!("redo it with `karma {step} --force`")));
                 }
                 if record.state == State::Finished && self.is_whole(step, record)? {
                     return Ok(false);
@@ -234,10 +207,7 @@ impl RunDir {
                     "{} is not what {step} wrote: it has other content",
                     path.display()
                 ))
-                .hint(format!(
-                    "make it again with `karma {step} {} --force`",
-                    self.words
-                )));
+                .hint(format!("make it again with `karma {step} --force`")));
             }
         }
         Ok(true)
@@ -258,17 +228,6 @@ impl RunDir {
             })
             .collect()
     }
-}
-
-/// The refusal of `step` in the run directory `path`, where `needed` has not finished.
-fn lacks(path: &Path, step: Step, needed: Step, words: &str) -> Failure {
-    Failure::refused(format_args!(
-        "{step} reads the files of {needed}, and {} has none",
-        path.display()
-    ))
-    .hint(format!(
-        "do `karma {needed} {words}` first, or everything with `karma run {words}`"
-    ))
 }
 
 /// Makes the directory where it is absent, and keeps others out while the result lives.

@@ -9,14 +9,19 @@
 //! The crate knows names and types, never what they stand for: a vocabulary's *subjects* may be
 //! services, rooms or players. Loading an organisation executes nothing.
 
+mod check;
+mod closure;
+mod code;
+mod compile;
 mod error;
 mod guides;
 mod organization;
 mod raw;
 mod vocabulary;
 
+pub use closure::{Closure, ImpliedCompatibility, ImpliedLink};
 pub use error::SpecFault;
-pub use guides::{Guides, State, Verdict};
+pub use guides::{Guidance, Guides, State};
 pub use organization::{Member, Organization};
 pub use raw::{
     Cardinality, Compatibility, Condition, During, Goal, GoalKind, Group, Label, Link, LinkKind,

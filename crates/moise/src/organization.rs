@@ -1,6 +1,8 @@
 //! An organisation that was checked and closed.
 
-use crate::{Guides, RawOrganization, SpecFault, Vocabulary};
+use crate::{
+    Guides, RawOrganization, SpecFault, Vocabulary, check, closure::Closure, compile::Compiler,
+};
 
 /// An agent and the role it plays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +15,10 @@ pub struct Member {
 
 /// An organisation without faults in itself; names of the vocabulary are checked by
 /// [`Organization::compile`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Organization {
     raw: RawOrganization,
+    closure: Closure,
 }
 
 impl Organization {
@@ -24,7 +27,13 @@ impl Organization {
     /// # Errors
     /// Every fault found.
     pub fn check(raw: RawOrganization) -> Result<Self, Vec<SpecFault>> {
-        Ok(Self { raw })
+        let faults = check::faults(&raw);
+        if faults.is_empty() {
+            let closure = Closure::of(&raw);
+            Ok(Self { raw, closure })
+        } else {
+            Err(faults)
+        }
     }
 
     /// The organisation as written.
@@ -33,15 +42,26 @@ impl Organization {
         &self.raw
     }
 
+    /// What the organisation implies.
+    #[must_use]
+    pub fn closure(&self) -> &Closure {
+        &self.closure
+    }
+
     /// Compiles the guides of a team.
     ///
     /// # Errors
     /// Every unknown name, contradiction and rule that cannot fire.
+    ///
+    /// # Panics
+    /// If the vocabulary itself is malformed: heads of more than 8 choices, facts or relations that
+    /// do not cover the subjects.
     pub fn compile(
         &self,
-        _vocabulary: &Vocabulary,
-        _team: &[Member],
+        vocabulary: &Vocabulary,
+        team: &[Member],
     ) -> Result<Guides, Vec<SpecFault>> {
-        Err(vec![SpecFault::new("", "not compiled yet", "")])
+        vocabulary.assert_well_formed();
+        Compiler::new(self, vocabulary).compile(team)
     }
 }

@@ -48,4 +48,15 @@ impl Vocabulary {
     pub fn all_choices(&self) -> u8 {
         ((1_u16 << self.choices) - 1) as u8
     }
+
+    /// Asserts what the types cannot say.
+    pub(crate) fn assert_well_formed(&self) {
+        let subjects = self.subjects.len();
+        assert!((1..=8).contains(&self.choices), "a mask has 8 bits");
+        assert!(self.facts.iter().all(|(_, of)| of.len() == subjects));
+        let covers = |of: &[usize]| of.iter().all(|s| *s < subjects);
+        assert!(self.sets.iter().all(|(_, set)| covers(set)));
+        let related = |of: &Vec<Vec<usize>>| of.len() == subjects && of.iter().all(|r| covers(r));
+        assert!(self.relations.iter().all(|(_, of)| related(of)));
+    }
 }

@@ -1,4 +1,3 @@
 //! Integration tests of the cluster crate: one binary, one file per subject.
 
-mod hpa;
 mod scenario;
