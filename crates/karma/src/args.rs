@@ -188,7 +188,7 @@ pub(crate) enum Output {
 /// Scenarios that `karma init` prints.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Template {
-    /// One service and a run of seconds.
+    /// Two services, a run of seconds.
     Smoke,
     /// Four services in a chain, five contexts.
     Pipeline,

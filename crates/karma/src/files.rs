@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 /// Ending of files that are being written.
@@ -43,6 +44,19 @@ fn temporary_name(path: &Path) -> PathBuf {
 /// Reads a text.
 pub(crate) fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Reads a value written as JSON.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    serde_json::from_str(&read(path)?)
+        .with_context(|| format!("{} is damaged or of another version", path.display()))
+}
+
+/// Replaces `path` by `value` as JSON.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    replace(path, text.as_bytes())
 }
 
 /// SHA-256 of `bytes` in hexadecimal.

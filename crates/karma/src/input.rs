@@ -50,11 +50,16 @@ impl Input {
         let mut copies = Copies::default();
         for workload in workloads(&mut loaded.scenario) {
             if let Shape::Trace(trace) = &mut workload.shape {
-                trace.file = copies.add(&folder.join(&trace.file))?;
+                let path = folder.join(&trace.file);
+                let bytes = std::fs::read(&path)
+                    .with_context(|| format!("cannot read {}", path.display()))
+                    .refuse()?;
+                trace.file = copies.add(&path, bytes);
             }
         }
-        if let Some((path, _)) = &loaded.organization {
-            loaded.scenario.team.organization = Some(copies.add(path)?);
+        if let Some((path, text)) = &loaded.organization {
+            let name = copies.add(path, text.clone().into_bytes());
+            loaded.scenario.team.organization = Some(name);
         }
         Ok(Self {
             text: scenario::to_yaml(&loaded.scenario),
@@ -106,14 +111,11 @@ struct Copies {
 }
 
 impl Copies {
-    /// Reads `source` once and returns its name in the run directory.
-    fn add(&mut self, source: &Path) -> Outcome<String> {
+    /// Keeps `bytes`, the content of `source`, once and returns its name in the run directory.
+    fn add(&mut self, source: &Path, bytes: Vec<u8>) -> String {
         if let Some(known) = self.sources.iter().position(|path| path == source) {
-            return Ok(self.files[known].0.clone());
+            return self.files[known].0.clone();
         }
-        let bytes = std::fs::read(source)
-            .with_context(|| format!("cannot read {}", source.display()))
-            .refuse()?;
         let file = source.file_name().unwrap_or_default().to_string_lossy();
         let taken: BTreeSet<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
         let mut name = format!("{FOLDER}/{file}");
@@ -125,7 +127,7 @@ impl Copies {
         }
         self.sources.push(source.to_owned());
         self.files.push((name.clone(), bytes));
-        Ok(name)
+        name
     }
 }
 

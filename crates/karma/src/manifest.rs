@@ -149,7 +149,7 @@ impl Manifest {
 
     /// Writes it into the run directory `run`.
     pub(crate) fn write(&self, run: &Path) -> Result<()> {
-        write_json(&run.join(Self::FILE), self)
+        files::write_json(&run.join(Self::FILE), self)
     }
 
     /// The first thing in which `self`, as recorded, differs from `now`; scenarios are compared
@@ -226,12 +226,6 @@ impl Timing {
         *self.wall_s.entry(step).or_default() += seconds;
         self.total_s = self.wall_s.values().sum();
         self.threads = rayon::current_num_threads();
-        write_json(&run.join(Self::FILE), self)
+        files::write_json(&run.join(Self::FILE), self)
     }
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    files::replace(path, text.as_bytes())
 }

@@ -30,6 +30,8 @@ pub(crate) enum Redo {
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
+    /// What to type after the name of a step to do it here.
+    words: String,
     manifest: Manifest,
     timing: Timing,
     _lock: File,
@@ -37,8 +39,21 @@ pub(crate) struct RunDir {
 
 impl RunDir {
     /// Opens the run directory `path` for `input`: a new one where it is empty, the same one where
-    /// it was made from the same inputs.
-    pub(crate) fn open(path: &Path, input: &Input, redo: Redo) -> Outcome<Self> {
+    /// it was made from the same inputs. The work begins with `first`; `words` is what to type
+    /// after the name of a step to do it here.
+    pub(crate) fn open(
+        path: &Path,
+        input: &Input,
+        first: Step,
+        words: String,
+        redo: Redo,
+    ) -> Outcome<Self> {
+        if let Some(needed) = first.before().next()
+            && !path.join(Manifest::FILE).exists()
+            && !path.is_file()
+        {
+            return Err(lacks(path, first, needed, &words));
+        }
         let lock = lock(path)?;
         let now = Manifest::new(
             &input.scenario.name,
@@ -49,7 +64,7 @@ impl RunDir {
                 .collect(),
         );
         let manifest = if path.join(Manifest::FILE).exists() {
-            Self::reopen(path, input, now, redo)?
+            Self::reopen(path, input, now, &words, redo)?
         } else if is_empty(path)? {
             now
         } else {
@@ -68,13 +83,20 @@ impl RunDir {
         Ok(Self {
             timing: Timing::read(path),
             path: path.to_owned(),
+            words,
             manifest,
             _lock: lock,
         })
     }
 
     /// Compares what is recorded with what is `now` given.
-    fn reopen(path: &Path, input: &Input, now: Manifest, redo: Redo) -> Outcome<Manifest> {
+    fn reopen(
+        path: &Path,
+        input: &Input,
+        now: Manifest,
+        words: &str,
+        redo: Redo,
+    ) -> Outcome<Manifest> {
         let recorded = Manifest::read(path)
             .refuse()
             .map_err(|failure| failure.hint("remove the directory, or name another with --out"))?;
@@ -97,7 +119,9 @@ impl RunDir {
                 "{} was made from other inputs: {difference}",
                 path.display()
             ))
-            .hint("name another directory with --out, or redo all of it with `run --force`")),
+            .hint(format!(
+                "name another directory with --out, or redo all of it with `karma run {words} --force`"
+            ))),
         }
     }
 
@@ -127,7 +151,10 @@ impl RunDir {
                     return Err(Failure::refused(format_args!(
                         "{step} was made from other inputs: {difference}"
                     ))
-                    .hint(format!("redo it with `karma {step} --force`")));
+                    .hint(format!(
+                        "redo it with `karma {step} {} --force`",
+                        self.words
+                    )));
                 }
                 if record.state == State::Finished && self.is_whole(step, record)? {
                     return Ok(false);
@@ -207,7 +234,10 @@ impl RunDir {
                     "{} is not what {step} wrote: it has other content",
                     path.display()
                 ))
-                .hint(format!("make it again with `karma {step} --force`")));
+                .hint(format!(
+                    "make it again with `karma {step} {} --force`",
+                    self.words
+                )));
             }
         }
         Ok(true)
@@ -228,6 +258,17 @@ impl RunDir {
             })
             .collect()
     }
+}
+
+/// The refusal of `step` in the run directory `path`, where `needed` has not finished.
+fn lacks(path: &Path, step: Step, needed: Step, words: &str) -> Failure {
+    Failure::refused(format_args!(
+        "{step} reads the files of {needed}, and {} has none",
+        path.display()
+    ))
+    .hint(format!(
+        "do `karma {needed} {words}` first, or everything with `karma run {words}`"
+    ))
 }
 
 /// Makes the directory where it is absent, and keeps others out while the result lives.

@@ -1,5 +1,9 @@
 //! One module per step: what it reads, which crate does the work, what it writes, what it shows.
 
+mod fit;
+mod report;
+mod train;
+
 use std::path::Path;
 
 use anyhow::Result;
@@ -9,9 +13,10 @@ use serde_json::Value;
 
 use crate::{
     args::TraceArgs,
+    files,
     manifest::{Hashes, Step},
     progress::Progress,
-    status::{Failure, Outcome},
+    status::{Blame, Failure, Outcome},
 };
 
 /// What a step works on.
@@ -47,25 +52,54 @@ pub(crate) struct Gate {
 }
 
 /// Does the work of `step`.
-pub(crate) fn make(step: Step, _job: &Job<'_>) -> Outcome<()> {
-    Err(Failure::refused(format_args!("{step} is being built")))
+pub(crate) fn make(step: Step, job: &Job<'_>) -> Outcome<()> {
+    match step {
+        Step::Fit => fit::make(job),
+        Step::Train => train::make(job),
+        Step::Report => report::make(job),
+        Step::Analyze | Step::Transfer | Step::Evaluate => {
+            Err(Failure::refused(format_args!("{step} is being built")))
+        }
+    }
 }
 
 /// What the files of `step` in the run directory `run` say.
-pub(crate) fn show(_step: Step, _run: &Path) -> Result<Shown> {
-    Ok(Shown::default())
+pub(crate) fn show(step: Step, run: &Path) -> Result<Shown> {
+    match step {
+        Step::Fit => fit::show(run),
+        Step::Train => train::show(run),
+        Step::Report => report::show(run),
+        Step::Analyze | Step::Transfer | Step::Evaluate => Ok(Shown::default()),
+    }
 }
 
 /// The verdict of the run directory `run`, where one was given.
 pub(crate) fn gate(run: &Path) -> Result<Option<Gate>> {
     let path = run.join("transfer/verdict.json");
-    if !path.exists() {
-        return Ok(None);
-    }
-    Ok(serde_json::from_str(&crate::files::read(&path)?)?)
+    path.exists().then(|| files::read_json(&path)).transpose()
 }
 
-/// Hashes of the recorded traces to fit to.
-pub(crate) fn trace_hashes(_trace: &TraceArgs) -> Outcome<Hashes> {
-    Ok(Hashes::new())
+/// Names and hashes of the recorded traces to fit to, and of their mapping.
+pub(crate) fn trace_hashes(trace: &TraceArgs) -> Outcome<Hashes> {
+    let mut hashes = Hashes::new();
+    if let Some(path) = &trace.trace {
+        let folder = if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(path)
+        };
+        let found = if path.is_dir() {
+            files::list(path, path).refuse()?
+        } else {
+            vec![path.strip_prefix(folder).unwrap_or(path).to_owned()]
+        };
+        for file in found {
+            let hash = files::hash_file(&folder.join(&file)).refuse()?;
+            hashes.insert(format!("trace {}", file.display()), hash);
+        }
+    }
+    if let Some(mapping) = &trace.mapping {
+        hashes.insert("mapping".to_owned(), files::hash_file(mapping).refuse()?);
+    }
+    Ok(hashes)
 }

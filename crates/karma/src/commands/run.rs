@@ -70,7 +70,7 @@ impl Session {
             threads = threads.num_threads(count.into());
         }
         threads.build_global().context("cannot start the threads")?;
-        let run = RunDir::open(&path, &input, redo)?;
+        let run = RunDir::open(&path, &input, first, words(args), redo)?;
         interrupt::listen()?;
         Ok(Self {
             context: args.context.clone(),
@@ -192,16 +192,40 @@ fn with_way_back(failure: Failure) -> Failure {
     if failure.status != ExitStatus::Interrupted {
         return failure;
     }
-    let typed = std::env::args()
+    let typed: Vec<String> = std::env::args()
         .filter(|word| word != "--force")
-        .map(|word| {
-            if word.contains(|c: char| c.is_whitespace() || "\"'$&;|<>()*?#".contains(c)) {
-                format!("'{}'", word.replace('\'', r"'\''"))
-            } else {
-                word
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ");
-    failure.hint(format!("go on where it stopped with `{typed}`"))
+        .map(|word| quoted(&word))
+        .collect();
+    failure.hint(format!("go on where it stopped with `{}`", typed.join(" ")))
+}
+
+/// What to type after the name of another step to do it on the same run.
+fn words(args: &StepArgs) -> String {
+    let mut words = quoted(&args.scenario.to_string_lossy());
+    let options = [
+        (
+            "--out",
+            args.out
+                .as_ref()
+                .map(|out| out.to_string_lossy().into_owned()),
+        ),
+        ("--seed", args.seed.map(|seed| seed.to_string())),
+        ("--context", args.context.clone()),
+    ];
+    for (option, value) in options {
+        if let Some(value) = value {
+            words += &format!(" {option} {}", quoted(&value));
+        }
+    }
+    words
+}
+
+/// `word` as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-=+:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }

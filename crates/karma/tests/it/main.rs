@@ -1,6 +1,12 @@
 //! The command line from outside, and the structure of the workspace.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod command;
+mod help;
+mod interrupt;
 mod layering;
+mod pipeline;
+mod refusals;
+mod scenarios;
 mod tidy;
 mod workspace;

@@ -1,0 +1,59 @@
+//! Step 6: the page.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Job, Shown};
+use crate::{
+    files,
+    manifest::{Manifest, Step, Timing},
+    report::{ReportInput, render},
+    status::Outcome,
+};
+
+pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
+    let run = job.run;
+    let input = ReportInput {
+        scenario: job.scenario.name.clone(),
+        manifest: json_of(run, Manifest::FILE)?,
+        timing: json_of(run, Timing::FILE)?,
+        fidelity: json_of(run, "model/fidelity.json")?,
+        metrics: lines_of(run, "train/metrics.jsonl")?,
+        roles: json_of(run, "analyze/roles.json")?,
+        verdict: json_of(run, "transfer/verdict.json")?,
+        decisions: lines_of(run, "transfer/decisions.jsonl")?,
+        summary: json_of(run, "evaluate/summary.json")?,
+    };
+    let page = render(&input)?;
+    files::replace(&run.join(Step::Report.place()), page.as_bytes())?;
+    Ok(())
+}
+
+pub(super) fn show(run: &Path) -> Result<Shown> {
+    let report = run.join(Step::Report.place());
+    Ok(Shown {
+        text: report.display().to_string(),
+        rows: vec![json!({ "report": report })],
+    })
+}
+
+fn json_of(run: &Path, name: &str) -> Result<Option<Value>> {
+    let path = run.join(name);
+    path.exists().then(|| files::read_json(&path)).transpose()
+}
+
+fn lines_of(run: &Path, name: &str) -> Result<Vec<Value>> {
+    let path = run.join(name);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    files::read(&path)?
+        .lines()
+        .map(|line| {
+            serde_json::from_str(line)
+                .with_context(|| format!("{} has a line that is no JSON", path.display()))
+        })
+        .collect()
+}

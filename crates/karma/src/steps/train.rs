@@ -1,0 +1,63 @@
+//! Step 2: the team, trained in the twin.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use karma_marl::{
+    bundle,
+    train::{IterationMetrics, Trainer},
+};
+use karma_twin::Twin;
+
+use super::{Job, Shown};
+use crate::{
+    files, organization,
+    status::{Blame, Outcome},
+};
+
+const METRICS: &str = "train/metrics.jsonl";
+
+pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
+    let scenario = job.scenario;
+    let twin = Twin::load(&job.run.join("model")).refuse()?;
+    let guides = organization::guides(job.organization, scenario)?;
+    let folder = job.run.join("train");
+    let mut trainer = Trainer::new(
+        &twin,
+        scenario,
+        guides,
+        scenario.train.clone(),
+        scenario.seed,
+    )?;
+    let policy = trainer.run(job.watch, &mut |_| {}, &folder)?;
+    bundle::save(
+        &policy,
+        scenario,
+        job.organization.unwrap_or_default(),
+        &folder,
+    )?;
+    Ok(())
+}
+
+pub(super) fn show(run: &Path) -> Result<Shown> {
+    let path = run.join(METRICS);
+    let text = files::read(&path)?;
+    let line = text
+        .lines()
+        .last()
+        .with_context(|| format!("{} is empty", path.display()))?;
+    let last: IterationMetrics = serde_json::from_str(line)
+        .with_context(|| format!("{} has a line of another form", path.display()))?;
+    Ok(Shown {
+        text: format!(
+            "{} iterations, {} windows played\nreward per window {:.4}, success {:.4}, \
+             share of the pods {:.3}",
+            last.iteration + 1,
+            last.env_steps,
+            last.reward,
+            last.success,
+            last.pods,
+        ),
+        rows: vec![serde_json::to_value(&last)?],
+    })
+}

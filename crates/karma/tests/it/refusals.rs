@@ -1,0 +1,452 @@
+//! What is refused, with which words and which exit status.
+
+use std::{fs, os::unix::fs::symlink, path::Path};
+
+use crate::command::{self, Ended};
+
+/// A scenario that is well; each case breaks one place of it.
+const WELL: &str = "\
+format: 1
+name: well
+duration: 5m
+services:
+  - name: front
+    entry: true
+    replicas: {min: 1, max: 6}
+    cpu_request: 500m
+    memory_request: 256Mi
+    rate_per_replica: 50
+    calls: [{to: back}]
+  - name: back
+    replicas: {min: 1, max: 6}
+    cpu_request: 500m
+    memory_request: 256Mi
+    rate_per_replica: 60
+nodes: [{cpu: 8, memory: 8Gi}]
+workload:
+  shape: {constant: {rate: 60}}
+slo: {latency: 500ms, timeout: 2s}
+contexts:
+  - name: ddos
+    disturbance: {at: 90s, duration: 90s}
+    faults:
+      - {at: 90s, duration: 90s, effect: {ddos-flood: {factor: 3}}}
+";
+
+/// What in [`WELL`] is replaced by what, and words that `karma check` then says, its line first.
+const SCENARIOS: [(&str, &str, &str, &[&str]); 22] = [
+    ("a broken file", "[{to: back}]", "[{to: back", &[":11"]),
+    (
+        "an unknown key",
+        "name: well",
+        "name: well\nnaem: x",
+        &[":3", "naem", "unknown"],
+    ),
+    (
+        "a missing key",
+        "slo: {latency: 500ms, timeout: 2s}",
+        "",
+        &["slo", "missing"],
+    ),
+    (
+        "a wrong type",
+        "min: 1, max: 6}\n    cpu",
+        "min: one, max: 6}\n    cpu",
+        &[":7", "services[0].replicas.min"],
+    ),
+    (
+        "a newer format",
+        "format: 1",
+        "format: 9",
+        &[":1", "format"],
+    ),
+    (
+        "a cycle of calls",
+        "rate_per_replica: 60",
+        "rate_per_replica: 60\n    calls: [{to: front}]",
+        &["cycle"],
+    ),
+    (
+        "a call of nobody",
+        "{to: back}",
+        "{to: bakc}",
+        &[":11", "services[0].calls[0].to", "bakc", "back"],
+    ),
+    (
+        "a name twice",
+        "name: back",
+        "name: front",
+        &[":12", "front"],
+    ),
+    (
+        "min above max",
+        "min: 1, max: 6}\n    cpu",
+        "min: 7, max: 6}\n    cpu",
+        &[":7", "replicas"],
+    ),
+    (
+        "no replicas",
+        "min: 1, max: 6}\n    cpu",
+        "min: 0, max: 6}\n    cpu",
+        &[":7", "min"],
+    ),
+    (
+        "a negative rate",
+        "{rate: 60}",
+        "{rate: -60}",
+        &[":19", "rate"],
+    ),
+    (
+        "a rate that is no number",
+        "{rate: 60}",
+        "{rate: .nan}",
+        &[":19", "rate"],
+    ),
+    (
+        "an endless rate",
+        "{rate: 60}",
+        "{rate: .inf}",
+        &[":19", "rate"],
+    ),
+    (
+        "a quantity of another kind",
+        "cpu_request: 500m",
+        "cpu_request: 500Mi",
+        &[":8", "cpu_request", "500Mi"],
+    ),
+    (
+        "a duration without sense",
+        "duration: 5m",
+        "duration: soon",
+        &[":3", "duration", "soon"],
+    ),
+    ("no entry", "    entry: true\n", "", &["entry"]),
+    (
+        "an unknown shape",
+        "constant: {rate: 60}",
+        "steady: {rate: 60}",
+        &[":19", "steady"],
+    ),
+    (
+        "a fault at nobody",
+        "ddos-flood: {factor: 3}",
+        "pod-kill: {service: nobody}",
+        &[":25", "nobody"],
+    ),
+    (
+        "a fault after the end",
+        "- {at: 90s,",
+        "- {at: 90m,",
+        &[":25", "at"],
+    ),
+    (
+        "two contexts of a name",
+        "contexts:",
+        "contexts:\n  - name: ddos",
+        &["ddos"],
+    ),
+    (
+        "an organization that is not there",
+        "nodes:",
+        "team: {organization: none.yaml}\nnodes:",
+        &["none.yaml"],
+    ),
+    (
+        "a trace that is not there",
+        "constant: {rate: 60}",
+        "trace: {file: none.csv}",
+        &["none.csv"],
+    ),
+];
+
+/// Files that no recorded workload can be, and words that `karma run --workload` then says.
+const WORKLOADS: [(&str, &str, &[&str]); 6] = [
+    ("nothing", "", &["workload"]),
+    ("one row", "17\n", &["workload"]),
+    ("holes only", "nan\nnan\nnan\nnan\n", &["workload"]),
+    ("a negative rate", "17\n-4\n18\n19\n", &["-4"]),
+    ("words", "17\nmany\n18\n19\n", &["many"]),
+    ("less than an episode", "17\n18\n19\n20\n", &["workload"]),
+];
+
+fn check(ended: Ended, status: i32, says: &[&str], case: &str) {
+    assert_eq!(ended.status, Some(status), "{case}: {ended:#?}");
+    let said = format!("{}{}", ended.stdout, ended.stderr);
+    for word in says {
+        assert!(said.contains(word), "{case}: {word:?} is not in {said}");
+    }
+    assert!(!said.contains("panicked"), "{case}: {said}");
+}
+
+/// Runs `arguments` in `folder` and checks how it ends.
+fn refused(folder: &Path, arguments: &[&str], says: &[&str]) {
+    let ended = command::run(folder, arguments);
+    check(ended, 2, says, &arguments.join(" "));
+}
+
+#[test]
+fn every_broken_scenario_is_refused_at_its_line() {
+    let folder = command::folder("scenarios");
+    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    command::run(&folder, &["check", "well.yaml"]).expect(0);
+    for (case, from, to, says) in SCENARIOS {
+        assert!(WELL.contains(from), "{case}");
+        fs::write(folder.join("ill.yaml"), WELL.replacen(from, to, 1)).unwrap();
+        let ended = command::run(&folder, &["check", "ill.yaml"]);
+        check(ended, 2, says, case);
+        // The other commands refuse it with the same words.
+        let ended = command::run(&folder, &["run", "ill.yaml"]);
+        check(ended, 2, says, case);
+    }
+    assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
+}
+
+#[test]
+fn every_fault_of_a_scenario_is_told_at_once() {
+    let folder = command::folder("faults");
+    let ill = WELL
+        .replace("rate: 60}}", "rate: -60}}")
+        .replace("to: back", "to: nobody")
+        .replace("name: well", "name: well\nnaem: x");
+    fs::write(folder.join("ill.yaml"), ill).unwrap();
+    let ended = command::run(&folder, &["check", "ill.yaml"]).expect(2);
+    assert_eq!(ended.stdout.lines().count(), 3, "{ended:#?}");
+    assert!(ended.stderr.contains("3 faults"), "{ended:#?}");
+    let rows = command::run(&folder, &["check", "ill.yaml", "--output", "json"]).expect(2);
+    for row in rows.stdout.lines() {
+        let row: serde_json::Value = serde_json::from_str(row).unwrap();
+        assert!(
+            row["line"].as_u64().unwrap() > 0 && row["key"].is_string(),
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn arguments_without_sense_are_refused() {
+    let folder = command::folder("arguments");
+    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    refused(&folder, &["check", "none.yaml"], &["none.yaml"]);
+    refused(&folder, &["check", "."], &["."]);
+    refused(&folder, &["frob"], &["frob"]);
+    refused(&folder, &["init", "frob"], &["frob", "pipeline"]);
+    refused(
+        &folder,
+        &["run", "well.yaml", "--threads", "0"],
+        &["--threads"],
+    );
+    refused(&folder, &["run", "well.yaml", "--seed", "-1"], &["-1"]);
+    refused(
+        &folder,
+        &["run", "well.yaml", "--context", "x"],
+        &["\"x\"", "ddos"],
+    );
+    refused(
+        &folder,
+        &["run", "well.yaml", "--workload-unit", "rps"],
+        &["--workload"],
+    );
+    refused(
+        &folder,
+        &["fit", "well.yaml", "--mapping", "m.yaml"],
+        &["--trace"],
+    );
+    refused(&folder, &["bench", "emulator", "none.yaml"], &["none.yaml"]);
+    assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
+}
+
+#[test]
+fn workloads_without_sense_are_refused() {
+    let folder = command::folder("workloads");
+    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    for (case, content, says) in WORKLOADS {
+        fs::write(folder.join("workload.txt"), content).unwrap();
+        let ended = command::run(&folder, &["run", "well.yaml", "--workload", "workload.txt"]);
+        check(ended, 2, says, case);
+    }
+    let run = ["run", "well.yaml", "--workload", "workload.txt"];
+    let column = [&run[..], &["--workload-column", "requests"]].concat();
+    refused(&folder, &column, &["requests"]);
+    let scale = [&run[..], &["--workload-scale", "much"]].concat();
+    refused(&folder, &scale, &["much", "hint"]);
+    refused(
+        &folder,
+        &["run", "well.yaml", "--workload", "none.txt"],
+        &["none.txt"],
+    );
+    assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
+}
+
+#[test]
+fn places_where_no_run_can_be_are_refused() {
+    let folder = command::folder("places");
+    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    fs::write(folder.join("file"), "").unwrap();
+    fs::create_dir_all(folder.join("foreign")).unwrap();
+    fs::write(folder.join("foreign/letter.txt"), "dear").unwrap();
+    fs::create_dir_all(folder.join("broken")).unwrap();
+    fs::write(folder.join("broken/manifest.json"), "{").unwrap();
+    let at = |out: &str, says: &[&str]| refused(&folder, &["run", "well.yaml", "--out", out], says);
+    at("file", &["file is a file", "hint"]);
+    at("/dev/full", &["/dev/full is a file"]);
+    at("file/below", &["cannot make the run directory"]);
+    at("/proc/run", &["cannot make the run directory"]);
+    at("foreign", &["no manifest.json", "hint"]);
+    at("broken", &["broken/manifest.json", "hint"]);
+    let lock = fs::File::open(folder.join("foreign")).unwrap();
+    lock.lock().unwrap();
+    at("foreign", &["another karma works in foreign"]);
+}
+
+#[test]
+fn a_full_disk_is_a_fault_and_leaves_nothing_half_written() {
+    let folder = command::folder("full");
+    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    let karma = env!("CARGO_BIN_EXE_karma");
+    let shell = |line: String| {
+        let mut command = std::process::Command::new("sh");
+        command::ended(command.args(["-c", &line]).current_dir(&folder))
+    };
+    let ended = shell(format!("{karma} init > /dev/full"));
+    check(
+        ended,
+        1,
+        &["cannot write to standard output", "space"],
+        "init",
+    );
+    // A limit of no blocks on files, its signal ignored, is a disk without space.
+    let limited = "ulimit -f 0; trap '' XFSZ;";
+    let ended = shell(format!("{limited} {karma} run well.yaml"));
+    check(ended, 2, &["cannot write runs/well/manifest.json"], "run");
+    let left = command::contents(&folder.join("runs"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_run_of_other_inputs_is_refused_and_the_first_difference_named() {
+    let folder = command::folder("inputs");
+    command::tiny_scenario(&folder);
+    command::run(&folder, &["fit", "tiny.yaml"]).expect(0);
+    refused(
+        &folder,
+        &["fit", "tiny.yaml", "--seed", "7"],
+        &["the seed was 1, it is 7", "--force"],
+    );
+    refused(
+        &folder,
+        &["fit", "tiny.yaml", "--context", "ddos"],
+        &["context was all, it is ddos"],
+    );
+
+    let text = fs::read_to_string(folder.join("tiny.yaml")).unwrap();
+    fs::write(
+        folder.join("tiny.yaml"),
+        text.replace("epochs: 4", "epochs: 5"),
+    )
+    .unwrap();
+    refused(
+        &folder,
+        &["fit", "tiny.yaml"],
+        &["scenario.yaml:", "epochs: 4", "epochs: 5"],
+    );
+    fs::write(folder.join("tiny.yaml"), &text).unwrap();
+
+    let manifest = folder.join("runs/tiny/manifest.json");
+    let recorded = fs::read_to_string(&manifest).unwrap();
+    let other = recorded.replace("\"version\": \"", "\"version\": \"9");
+    fs::write(&manifest, other).unwrap();
+    refused(&folder, &["fit", "tiny.yaml"], &["version of karma was 9"]);
+    fs::write(&manifest, &recorded).unwrap();
+
+    let twin = folder.join("runs/tiny/model/twin.json");
+    fs::write(&twin, "{}").unwrap();
+    refused(
+        &folder,
+        &["train", "tiny.yaml"],
+        &["twin.json is not what fit wrote", "karma fit"],
+    );
+    fs::remove_file(&twin).unwrap();
+    command::run(&folder, &["fit", "tiny.yaml"]).expect(0);
+    command::run(&folder, &["fit", "tiny.yaml", "--seed", "7", "--force"]).expect(0);
+}
+
+#[test]
+fn a_step_without_the_files_of_the_one_before_is_refused() {
+    let folder = command::folder("order");
+    command::tiny_scenario(&folder);
+    let says = ["reads the files of fit", "karma fit tiny.yaml"];
+    for step in ["train", "analyze", "transfer", "evaluate", "report"] {
+        refused(&folder, &[step, "tiny.yaml"], &says);
+    }
+    assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
+}
+
+#[test]
+fn a_checkpoint_of_another_scenario_is_refused() {
+    let folder = command::folder("checkpoints");
+    command::tiny_scenario(&folder);
+    let text = fs::read_to_string(folder.join("tiny.yaml")).unwrap();
+    let other = text.replace("hidden: 16, checkpoint", "hidden: 24, checkpoint");
+    fs::write(folder.join("other.yaml"), other).unwrap();
+    for (scenario, out) in [("tiny.yaml", "mine"), ("other.yaml", "other")] {
+        command::run(&folder, &["fit", scenario, "--out", out]).expect(0);
+        command::run(&folder, &["train", scenario, "--out", out]).expect(0);
+    }
+    // Training is made to look interrupted, with the other run's checkpoint.
+    let path = folder.join("mine/manifest.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    manifest["steps"]["train"]["state"] = "started".into();
+    fs::write(&path, manifest.to_string()).unwrap();
+    fs::remove_dir_all(folder.join("mine/train")).unwrap();
+    fs::create_dir_all(folder.join("mine/train")).unwrap();
+    symlink(
+        folder.join("other/train/checkpoint"),
+        folder.join("mine/train/checkpoint"),
+    )
+    .unwrap();
+    refused(
+        &folder,
+        &["train", "tiny.yaml", "--out", "mine"],
+        &["checkpoint"],
+    );
+}
+
+#[test]
+fn traces_without_sense_are_refused() {
+    let folder = command::folder("traces");
+    command::tiny_scenario(&folder);
+    command::run(&folder, &["fit", "tiny.yaml", "--out", "recorded"]).expect(0);
+    let whole = fs::read(folder.join("recorded/model/trace.parquet")).unwrap();
+    fs::write(folder.join("cut.parquet"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(folder.join("empty.parquet"), "").unwrap();
+    fs::write(folder.join("rows.csv"), "t,rps\n0,1\n").unwrap();
+    let fit = |trace: &[&str], says: &[&str]| {
+        let arguments = [&["fit", "tiny.yaml", "--trace"], trace].concat();
+        refused(&folder, &arguments, says);
+    };
+    fit(&["cut.parquet"], &["cut.parquet"]);
+    fit(&["empty.parquet"], &["empty.parquet"]);
+    fit(&["none.parquet"], &["none.parquet"]);
+    fit(&["rows.csv"], &["rows.csv", "--mapping"]);
+    fit(&["rows.csv", "--mapping", "none.yaml"], &["none.yaml"]);
+}
+
+#[test]
+fn hpa_cases_without_sense_are_refused_and_differences_are_faults() {
+    let folder = command::folder("cases");
+    let write = |text: &str| fs::write(folder.join("cases.json"), text).unwrap();
+    write("{");
+    refused(&folder, &["hpa", "replay", "cases.json"], &["error"]);
+    write("{\"frob\": []}");
+    refused(&folder, &["hpa", "replay", "cases.json"], &["frob"]);
+    refused(&folder, &["hpa", "replay", "none.json"], &["none.json"]);
+    write("{\"per_pod_usage\": [{\"usage\": 7, \"replicas\": 2, \"expect\": 3}]}");
+    let ended = command::run(&folder, &["hpa", "replay", "cases.json"]);
+    check(
+        ended,
+        1,
+        &["expected 3", "got      4", "1 differences"],
+        "replay",
+    );
+}

@@ -1,0 +1,37 @@
+//! The scenarios that are shipped.
+
+use std::fs;
+
+use crate::{command, workspace};
+
+/// Every shipped scenario file.
+fn shipped() -> Vec<String> {
+    let mut files: Vec<String> = fs::read_dir(workspace::root().join("scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".yaml"))
+        .map(|name| format!("scenarios/{name}"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_shipped_scenario_passes_the_check() {
+    let files = shipped();
+    assert!(!files.is_empty());
+    for file in files {
+        let said = command::run(&workspace::root(), &["check", &file]).expect(0);
+        assert!(said.stdout.starts_with(&file), "{said:#?}");
+        assert_eq!(said.stderr, "");
+    }
+}
+
+#[test]
+fn every_template_is_a_scenario_that_passes_the_check_where_it_is_printed() {
+    for template in ["smoke", "pipeline", "diamond"] {
+        let printed = command::run(&workspace::root(), &["init", template]).expect(0);
+        let file = workspace::root().join(format!("scenarios/{template}.yaml"));
+        assert_eq!(printed.stdout, fs::read_to_string(file).unwrap());
+    }
+}
