@@ -11,6 +11,7 @@
 pub mod action;
 pub mod cluster;
 pub mod emulator;
+pub mod files;
 pub mod hpa;
 pub mod observation;
 pub mod reward;

@@ -1,7 +1,4 @@
 //! Every file that `karma` itself writes, reads and hashes.
-//!
-//! A file is written under a temporary name in its folder, synchronised, and renamed: a reader sees
-//! the old file or the new one, whole.
 
 use std::{
     fs::{self, File},
@@ -10,35 +7,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use karma_cluster::files;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-/// Ending of files that are being written.
-const PARTIAL: &str = "partial";
-
 /// Replaces `path` by `bytes`, all or nothing; folders above it are made.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = temporary_name(path);
-    let write = || -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&temporary, path)
-    };
-    write()
-        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+    files::replace(path, |file| file.write_all(bytes))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(PARTIAL);
-    path.with_file_name(name)
 }
 
 /// Reads a text.
@@ -100,7 +76,10 @@ pub(crate) fn list(base: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_none_or(|ending| ending != PARTIAL) {
+            } else if path
+                .extension()
+                .is_none_or(|ending| ending != files::PARTIAL)
+            {
                 found.push(path.strip_prefix(base).unwrap_or(&path).to_owned());
             }
         }
