@@ -1,14 +1,31 @@
 //! The kernels and the choice among their three instruction sets; all `unsafe` of the crate.
+//!
+//! Each kernel is one generic body over [`simd::Simd`], inlined into one function per instruction
+//! set that enables its features. A [`Level`] can only be had from this machine's own list, which is
+//! what makes calling those functions sound.
 
+mod dense;
+mod heads;
+mod math;
 mod simd;
+
+use crate::mlp::Activation;
 
 /// Numbers in a [`Line`].
 pub const LANES: usize = 16;
+
+/// Panels have a multiple of this many rows: every tile height divides it.
+pub const TILE_ROWS: usize = 12;
 
 /// Sixteen numbers on a cache line of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
 pub struct Line(pub [f32; LANES]);
+
+impl Line {
+    /// Sixteen zeros.
+    pub const ZERO: Self = Self([0.0; LANES]);
+}
 
 /// An instruction set that this machine was found to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +47,12 @@ impl Level {
         let mut levels = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
-            if std::arch::is_x86_feature_detected!("avx512f")
-                && std::arch::is_x86_feature_detected!("fma")
-            {
+            let avx2 = std::arch::is_x86_feature_detected!("avx2")
+                && std::arch::is_x86_feature_detected!("fma");
+            if avx2 && std::arch::is_x86_feature_detected!("avx512f") {
                 levels.push(Self(Kind::Avx512));
             }
-            if std::arch::is_x86_feature_detected!("avx2")
-                && std::arch::is_x86_feature_detected!("fma")
-            {
+            if avx2 {
                 levels.push(Self(Kind::Avx2));
             }
         }
@@ -60,6 +75,203 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
             Kind::Portable => "portable",
+        }
+    }
+}
+
+/// Makes `Level::name(…)` out of a generic body: one function per instruction set, chosen by the
+/// level.
+macro_rules! dispatch {
+    ($($(#[$doc:meta])* $visible:vis fn $name:ident($($arg:ident: $kind:ty),* $(,)?) = $module:ident::$body:ident;)*) => {
+        impl Level {
+            $($(#[$doc])*
+            #[cfg_attr(
+                target_arch = "x86_64",
+                expect(unsafe_code, reason = "calls a function that needs a processor feature")
+            )]
+            $visible fn $name(self, $($arg: $kind),*) {
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx512f,avx2,fma")]
+                fn avx512($($arg: $kind),*) {
+                    $module::$body::<simd::Avx512>($($arg),*);
+                }
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $kind),*) {
+                    $module::$body::<simd::Avx2>($($arg),*);
+                }
+                match self.0 {
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: this level exists only where the processor has these features.
+                    Kind::Avx512 => unsafe { avx512($($arg),*) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: this level exists only where the processor has these features.
+                    Kind::Avx2 => unsafe { avx2($($arg),*) },
+                    Kind::Portable => $module::$body::<simd::Portable>($($arg),*),
+                }
+            })*
+        }
+    };
+}
+
+dispatch! {
+    /// `y = activation(x · weights + biases)`, linear without an activation.
+    #[expect(clippy::too_many_arguments, reason = "a kernel takes plain slices")]
+    pub(crate) fn affine(
+        x: &[Line],
+        rows: usize,
+        inputs: usize,
+        weights: &[Line],
+        biases: &[Line],
+        activation: Option<Activation>,
+        y: &mut [Line],
+    ) = dense::affine;
+
+    /// `dx = (dy · transposed) ⊙ activation'(h)`.
+    #[expect(clippy::too_many_arguments, reason = "a kernel takes plain slices")]
+    pub(crate) fn input_gradient(
+        dy: &[Line],
+        rows: usize,
+        outputs: usize,
+        transposed: &[Line],
+        h: &[Line],
+        activation: Activation,
+        dx: &mut [Line],
+    ) = dense::input_gradient;
+
+    /// `dw += xᵀ · dy`, `db += column sums of dy`.
+    pub(crate) fn weight_gradient(
+        x: &[Line],
+        rows: usize,
+        inputs: usize,
+        dy: &[Line],
+        dw: &mut [Line],
+        db: &mut [Line],
+    ) = dense::weight_gradient;
+
+    /// One step of Adam; see the body for the factors.
+    pub(crate) fn adam(
+        parameters: &mut [Line],
+        gradient: &[Line],
+        first: &mut [Line],
+        second: &mut [Line],
+        factors: [f32; 3],
+    ) = dense::adam;
+
+    /// `into += from`.
+    pub(crate) fn accumulate(into: &mut [Line], from: &[Line]) = dense::accumulate;
+
+    /// Logits and masks to probabilities, log-probabilities and entropies, in place.
+    pub(crate) fn distributions(
+        heads: usize,
+        choices: usize,
+        probability: &mut [Line],
+        log_probability: &mut [Line],
+        entropy: &mut [Line],
+    ) = heads::distributions;
+
+    /// Derivative of a loss by the logits.
+    pub(crate) fn head_gradient(
+        heads: usize,
+        choices: usize,
+        from: (&[Line], &[Line], &[Line]),
+        by_log_prob: &[Line],
+        by_entropy: &[Line],
+        chosen: &mut [Line],
+    ) = heads::gradient;
+
+    /// `values = exp(values)`, arguments clamped to what stays normal and finite; NaN stays NaN.
+    pub fn exponentials(values: &mut [f32]) = heads::exponentials;
+
+    /// `values = tanh(values)`.
+    #[cfg(test)]
+    pub(crate) fn tanhs(values: &mut [Line]) = heads::tanhs;
+
+    /// Independent chains of multiply-adds: the peak of the machine.
+    pub(crate) fn chains(rounds: usize, line: &mut Line) = dense::chains;
+
+    /// `values = ln(values)`.
+    #[cfg(test)]
+    pub(crate) fn logarithms(values: &mut [Line]) = heads::logarithms;
+}
+
+/// Writes `row` into row `r` of panels of height `rows`; lanes beyond it become zero.
+pub(crate) fn pack_row(row: &[f32], r: usize, rows: usize, panels: &mut [Line]) {
+    for (panel, values) in row.chunks(LANES).enumerate() {
+        let line = &mut panels[panel * rows + r].0;
+        line[..values.len()].copy_from_slice(values);
+        line[values.len()..].fill(0.0);
+    }
+}
+
+/// The inverse of [`pack_row`].
+pub(crate) fn unpack_row(panels: &[Line], r: usize, rows: usize, row: &mut [f32]) {
+    for (panel, values) in row.chunks_mut(LANES).enumerate() {
+        values.copy_from_slice(&panels[panel * rows + r].0[..values.len()]);
+    }
+}
+
+/// Measures the machine's peak of fused multiply-adds with independent chains in registers, on this
+/// thread. The caller brings the clock: `rate` gets a number of operations and what performs them.
+pub fn fma_peak(rate: impl FnOnce(f64, &mut dyn FnMut()) -> f64) -> f64 {
+    const ROUNDS: usize = 2_000_000;
+    let level = Level::best();
+    let mut line = Line([1.0; LANES]);
+    let lines = match level.name() {
+        "avx512" => 16,
+        "avx2" => 6,
+        _ => 3,
+    };
+    let flops = (2 * LANES * lines * ROUNDS) as f64;
+    rate(flops, &mut || {
+        level.chains(ROUNDS, std::hint::black_box(&mut line));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Largest error of `run` against `exact` over a sweep, relative beyond 1.
+    fn worst(
+        range: std::ops::Range<f32>,
+        exact: impl Fn(f64) -> f64,
+        run: impl Fn(&mut [Line]),
+    ) -> f64 {
+        let xs: Vec<f32> = (0..32_000)
+            .map(|i| range.start + (range.end - range.start) * i as f32 / 32_000.0)
+            .collect();
+        let mut lines: Vec<Line> = xs.as_chunks::<LANES>().0.iter().map(|x| Line(*x)).collect();
+        run(&mut lines);
+        let ys = lines.iter().flat_map(|line| line.0);
+        xs.iter()
+            .zip(ys)
+            .map(|(x, y)| {
+                let exact = exact(f64::from(*x));
+                (f64::from(y) - exact).abs() / exact.abs().max(1.0)
+            })
+            .fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn transcendental_functions_are_right_to_a_few_units_in_the_last_place() {
+        for level in Level::available() {
+            assert!(worst(-12.0..12.0, f64::tanh, |l| level.tanhs(l)) < 4e-7);
+            assert!(worst(1e-6..50.0, f64::ln, |l| level.logarithms(l)) < 4e-7);
+            let exp = |l: &mut [Line]| l.iter_mut().for_each(|l| level.exponentials(&mut l.0));
+            assert!(worst(-87.0..88.0, f64::exp, exp) < 4e-7);
+        }
+    }
+
+    #[test]
+    fn not_a_number_comes_through_tanh_and_exp() {
+        for level in Level::available() {
+            let mut lines = [Line([f32::NAN; LANES])];
+            level.tanhs(&mut lines);
+            assert!(lines[0].0.iter().all(|v| v.is_nan()));
+            let mut values = [f32::NAN, 0.0];
+            level.exponentials(&mut values);
+            assert!(values[0].is_nan() && (values[1] - 1.0).abs() < 1e-6);
         }
     }
 }

@@ -2,7 +2,13 @@
 
 use std::ops::Range;
 
-use crate::{Mlp, NnError, store::Archive};
+use rayon::prelude::*;
+
+use crate::{
+    Mlp, NnError,
+    kernel::{LANES, Line, TILE_ROWS, pack_row, unpack_row},
+    store::Archive,
+};
 
 /// Rows of one block. A block's activations and gradients stay in the core's own cache.
 pub const BLOCK_ROWS: usize = 96;
@@ -40,14 +46,144 @@ pub struct NonFinite;
 
 /// Arenas and optimiser state of one network. Nothing is allocated after the first step.
 #[derive(Clone, Debug)]
-pub struct Learner {}
+pub struct Learner {
+    /// Per layer but the first: weights transposed, so that the backward pass reads whole lines.
+    transposed: Vec<Vec<Line>>,
+    slots: Vec<Slot>,
+    gradient: Vec<Line>,
+    first: Vec<Line>,
+    second: Vec<Line>,
+    steps: u64,
+}
+
+/// One gradient and the arena of the blocks that add to it.
+#[derive(Clone, Debug)]
+struct Slot {
+    gradient: Vec<Line>,
+    /// Input of every layer, then the output of the head.
+    layers: Vec<Vec<Line>>,
+    /// Gradients by the inputs of every layer but the first, then by the output of the head.
+    errors: Vec<Vec<Line>>,
+    input: Vec<f32>,
+    out: Vec<f32>,
+    d_out: Vec<f32>,
+}
+
+impl Slot {
+    fn new(mlp: &Mlp) -> Self {
+        let widths = mlp.shape().widths();
+        let panels = |width: &usize| vec![Line::ZERO; width.div_ceil(LANES) * BLOCK_ROWS];
+        Self {
+            gradient: vec![Line::ZERO; mlp.parameters.len()],
+            layers: widths.iter().map(panels).collect(),
+            errors: widths[1..].iter().map(panels).collect(),
+            input: vec![0.0; mlp.shape().inputs],
+            out: vec![0.0; BLOCK_ROWS * mlp.shape().outputs],
+            d_out: vec![0.0; BLOCK_ROWS * mlp.shape().outputs],
+        }
+    }
+
+    /// Adds the gradient of one block.
+    fn run<O: Objective>(
+        &mut self,
+        mlp: &Mlp,
+        transposed: &[Vec<Line>],
+        rows: Range<usize>,
+        objective: &O,
+        work: &mut O::Work,
+    ) {
+        let (count, height) = (rows.len(), rows.len().next_multiple_of(TILE_ROWS));
+        for (r, row) in rows.clone().enumerate() {
+            objective.input(row, &mut self.input);
+            pack_row(&self.input, r, height, &mut self.layers[0]);
+        }
+        self.input.fill(0.0);
+        for r in count..height {
+            pack_row(&self.input, r, height, &mut self.layers[0]);
+        }
+        for layer in 0..mlp.layers() {
+            let (below, above) = self.layers.split_at_mut(layer + 1);
+            mlp.run_layer(layer, &below[layer], height, &mut above[0]);
+        }
+        let outputs = mlp.shape().outputs;
+        let (out, d_out) = (
+            &mut self.out[..count * outputs],
+            &mut self.d_out[..count * outputs],
+        );
+        for (r, out) in out.chunks_exact_mut(outputs).enumerate() {
+            unpack_row(&self.layers[mlp.layers()], r, height, out);
+        }
+        objective.loss(rows, out, d_out, work);
+        let head = &mut self.errors[mlp.layers() - 1];
+        for (r, d_out) in d_out.chunks_exact(outputs).enumerate() {
+            pack_row(d_out, r, height, head);
+        }
+        // The rows that fill the last tile count for nothing.
+        for panel in head.chunks_exact_mut(height).take(outputs.div_ceil(LANES)) {
+            panel[count..].fill(Line::ZERO);
+        }
+        self.backward(mlp, transposed, height);
+    }
+
+    fn backward(&mut self, mlp: &Mlp, transposed: &[Vec<Line>], height: usize) {
+        for layer in (0..mlp.layers()).rev() {
+            let span = &mlp.spans[layer];
+            let (below, above) = self.errors.split_at_mut(layer);
+            let error = &above[0][..span.lines * height];
+            let (weights, biases) =
+                self.gradient[span.weights.start..span.biases.end].split_at_mut(span.weights.len());
+            mlp.level().weight_gradient(
+                &self.layers[layer],
+                height,
+                span.inputs,
+                error,
+                weights,
+                biases,
+            );
+            if layer > 0 {
+                mlp.level().input_gradient(
+                    error,
+                    height,
+                    span.outputs,
+                    &transposed[layer - 1],
+                    &self.layers[layer],
+                    mlp.shape().activation,
+                    &mut below[layer - 1],
+                );
+            }
+        }
+    }
+}
 
 impl Learner {
     /// Zero moments for `mlp`.
     #[must_use]
     pub fn new(mlp: &Mlp) -> Self {
-        let _ = mlp;
-        Self {}
+        let zeros = vec![Line::ZERO; mlp.parameters.len()];
+        let transposed = mlp.spans[1..]
+            .iter()
+            .map(|span| vec![Line::ZERO; span.inputs.div_ceil(LANES) * span.outputs])
+            .collect();
+        Self {
+            transposed,
+            slots: vec![Slot::new(mlp); SLOTS],
+            gradient: zeros.clone(),
+            first: zeros.clone(),
+            second: zeros,
+            steps: 0,
+        }
+    }
+
+    fn transpose(&mut self, mlp: &Mlp) {
+        for (span, transposed) in mlp.spans[1..].iter().zip(&mut self.transposed) {
+            let weights = &mlp.parameters[span.weights.clone()];
+            for (k, rows) in (0..span.inputs).map(|k| (k, span.outputs)) {
+                for n in 0..rows {
+                    transposed[k / LANES * rows + n].0[k % LANES] =
+                        weights[n / LANES * span.inputs + k].0[n % LANES];
+                }
+            }
+        }
     }
 
     /// Computes the gradient of `objective` over `rows` rows, in parallel on rayon's current pool.
@@ -62,8 +198,26 @@ impl Learner {
         objective: &O,
         works: &mut [O::Work],
     ) {
-        let _ = (mlp, rows, objective, works.len());
-        todo!()
+        assert!(works.len() == SLOTS, "one work per slot");
+        assert!(self.gradient.len() == mlp.parameters.len());
+        self.transpose(mlp);
+        let (blocks, transposed) = (rows.div_ceil(BLOCK_ROWS), &self.transposed);
+        let used = &mut self.slots[..blocks.min(SLOTS)];
+        used.par_iter_mut()
+            .zip(works.par_iter_mut())
+            .with_max_len(1)
+            .enumerate()
+            .for_each(|(first, (slot, work))| {
+                slot.gradient.fill(Line::ZERO);
+                for block in (first..blocks).step_by(SLOTS) {
+                    let rows = block * BLOCK_ROWS..rows.min((block + 1) * BLOCK_ROWS);
+                    slot.run(mlp, transposed, rows, objective, work);
+                }
+            });
+        self.gradient.fill(Line::ZERO);
+        for slot in used {
+            mlp.level().accumulate(&mut self.gradient, &slot.gradient);
+        }
     }
 
     /// One step of Adam along the newest [`Self::gradient`]; returns its global norm before clipping.
@@ -71,24 +225,50 @@ impl Learner {
     /// # Errors
     /// [`NonFinite`]; nothing was changed.
     pub fn step(&mut self, mlp: &mut Mlp, adam: AdamStep) -> Result<f32, NonFinite> {
-        todo!("{mlp:?} {adam:?}")
+        let mut lanes = [0.0_f64; LANES];
+        for line in &self.gradient {
+            for (sum, value) in lanes.iter_mut().zip(line.0) {
+                *sum += f64::from(value) * f64::from(value);
+            }
+        }
+        let norm = lanes.iter().sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            return Err(NonFinite);
+        }
+        self.steps += 1;
+        let clip = f64::from(adam.clip_norm);
+        let scale = if norm > clip { clip / norm } else { 1.0 };
+        let power = self.steps.min(i32::MAX as u64) as i32;
+        let rate = f64::from(adam.learning_rate) / (1.0 - 0.9_f64.powi(power));
+        let unbias = 1.0 / (1.0 - 0.999_f64.powi(power));
+        mlp.level().adam(
+            &mut mlp.parameters,
+            &self.gradient,
+            &mut self.first,
+            &mut self.second,
+            [scale as f32, rate as f32, unbias as f32],
+        );
+        Ok(norm as f32)
     }
 
     /// Newest gradient of `layer`, as [`Mlp::layer`] orders it.
     #[must_use]
-    pub fn layer_gradient(&self, layer: usize) -> (Vec<f32>, Vec<f32>) {
-        todo!("{layer}")
+    pub fn layer_gradient(&self, mlp: &Mlp, layer: usize) -> (Vec<f32>, Vec<f32>) {
+        mlp.spans[layer].read(&self.gradient)
     }
 
     /// Steps taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        0
+        self.steps
     }
 
     /// Adds Adam's moments as `PREFIX.m` and `PREFIX.v` to `archive`; keep [`Self::steps`] beside.
     pub fn export(&self, prefix: &str, archive: &mut Archive) {
-        todo!("{prefix} {archive:?}")
+        for (name, lines) in [("m", &self.first), ("v", &self.second)] {
+            let values: Vec<f32> = lines.iter().flat_map(|line| line.0).collect();
+            archive.insert(format!("{prefix}.{name}"), vec![values.len()], values);
+        }
     }
 
     /// Reads what [`Self::export`] wrote.
@@ -96,6 +276,14 @@ impl Learner {
     /// # Errors
     /// [`NnError`] where a tensor is missing or has another size.
     pub fn import(mlp: &Mlp, prefix: &str, steps: u64, archive: &Archive) -> Result<Self, NnError> {
-        todo!("{mlp:?} {prefix} {steps} {archive:?}")
+        let mut learner = Self::new(mlp);
+        learner.steps = steps;
+        for (name, lines) in [("m", &mut learner.first), ("v", &mut learner.second)] {
+            let values = archive.get(&format!("{prefix}.{name}"), &[lines.len() * LANES])?;
+            for (line, values) in lines.iter_mut().zip(values.as_chunks::<LANES>().0) {
+                line.0 = *values;
+            }
+        }
+        Ok(learner)
     }
 }

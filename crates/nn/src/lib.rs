@@ -13,6 +13,7 @@
 
 pub mod categorical;
 mod error;
+mod init;
 pub mod kernel;
 mod mlp;
 pub mod store;

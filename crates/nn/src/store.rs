@@ -1,9 +1,6 @@
 //! Parameters in files: safetensors with one JSON string of metadata.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use safetensors::{Dtype, SafeTensors, View};
 
@@ -100,9 +97,10 @@ pub fn to_bytes(archive: &Archive) -> Result<Vec<u8>, NnError> {
             },
         )
     });
-    // One key only: the header is a hash map, whose order would differ from run to run.
-    let metadata = HashMap::from([("karma".to_owned(), archive.metadata.clone())]);
-    safetensors::serialize(views, Some(metadata)).map_err(|e| NnError::Format(e.to_string()))
+    // One key only: safetensors keeps them in a hash map, whose order would differ.
+    let metadata = [("karma".to_owned(), archive.metadata.clone())];
+    safetensors::serialize(views, Some(metadata.into_iter().collect()))
+        .map_err(|e| NnError::Format(e.to_string()))
 }
 
 /// Reads what [`to_bytes`] wrote. Values are not checked here but in [`Archive::get`].

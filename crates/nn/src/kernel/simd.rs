@@ -11,8 +11,6 @@ pub(super) trait Simd: Copy {
     type V: Copy;
     /// Rows of a register tile that is one line wide; the block height is a multiple of it.
     const ROWS: usize;
-    /// Rows of a tile that is [`Self::LINES`] lines wide.
-    const WIDE_ROWS: usize;
     /// Lines of the widest tile.
     const LINES: usize;
 
@@ -42,30 +40,22 @@ pub(super) trait Simd: Copy {
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
 
-impl Portable {
-    #[inline(always)]
-    fn map(a: [f32; 16], f: impl Fn(f32) -> f32) -> [f32; 16] {
-        let mut out = a;
-        for value in &mut out {
-            *value = f(*value);
+/// Applies an expression to every lane. A macro, because closures and iterator adapters are not
+/// certain to be inlined, and then cost a hundred times the arithmetic.
+macro_rules! lanes {
+    (|$($name:ident),+| $lane:expr) => {{
+        let mut out = [0.0_f32; 16];
+        for i in 0..16 {
+            $(let $name = $name[i];)+
+            out[i] = $lane;
         }
         out
-    }
-
-    #[inline(always)]
-    fn zip(a: [f32; 16], b: [f32; 16], f: impl Fn(f32, f32) -> f32) -> [f32; 16] {
-        let mut out = a;
-        for (value, b) in out.iter_mut().zip(b) {
-            *value = f(*value, b);
-        }
-        out
-    }
+    }};
 }
 
 impl Simd for Portable {
     type V = [f32; 16];
     const ROWS: usize = 3;
-    const WIDE_ROWS: usize = 3;
     const LINES: usize = 1;
 
     #[inline(always)]
@@ -82,65 +72,59 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn add(a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a + b)
+        lanes!(|a, b| a + b)
     }
     #[inline(always)]
     fn sub(a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a - b)
+        lanes!(|a, b| a - b)
     }
     #[inline(always)]
     fn mul(a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a * b)
+        lanes!(|a, b| a * b)
     }
     #[inline(always)]
     fn div(a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| a / b)
+        lanes!(|a, b| a / b)
     }
     #[inline(always)]
     fn sqrt(a: Self::V) -> Self::V {
-        Self::map(a, f32::sqrt)
+        lanes!(|a| a.sqrt())
     }
     #[inline(always)]
     fn min(a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| if a < b { a } else { b })
+        lanes!(|a, b| if a < b { a } else { b })
     }
     #[inline(always)]
     fn max(a: Self::V, b: Self::V) -> Self::V {
-        Self::zip(a, b, |a, b| if a > b { a } else { b })
+        lanes!(|a, b| if a > b { a } else { b })
     }
     #[inline(always)]
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-        let mut out = c;
-        for ((c, a), b) in out.iter_mut().zip(a).zip(b) {
-            // `mul_add` without the instruction is a call into libm.
-            *c = if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
-                a.mul_add(b, *c)
-            } else {
-                a * b + *c
-            };
+        // `mul_add` without the instruction is a call into libm.
+        if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+            lanes!(|a, b, c| a.mul_add(b, c))
+        } else {
+            lanes!(|a, b, c| a * b + c)
         }
-        out
     }
     #[inline(always)]
     fn round(a: Self::V) -> Self::V {
         // Adding and taking away 1.5 · 2^23 rounds; `round_ties_even` is a call on the baseline.
-        Self::map(a, |a| (a + 12_582_912.0) - 12_582_912.0)
+        lanes!(|a| (a + 12_582_912.0) - 12_582_912.0)
     }
     #[inline(always)]
     fn exp2(n: Self::V) -> Self::V {
-        Self::map(n, |n| f32::from_bits(((n as i32 + 127) as u32) << 23))
+        lanes!(|n| f32::from_bits(((n as i32 + 127) as u32) << 23))
     }
     #[inline(always)]
     fn split(a: Self::V) -> (Self::V, Self::V) {
-        let mantissa = Self::map(a, |a| {
-            f32::from_bits((a.to_bits() & 0x007f_ffff) | 0x3f80_0000)
-        });
-        let exponent = Self::map(a, |a| ((a.to_bits() >> 23) as i32 - 127) as f32);
+        let mantissa = lanes!(|a| f32::from_bits((a.to_bits() & 0x007f_ffff) | 0x3f80_0000));
+        let exponent = lanes!(|a| ((a.to_bits() >> 23) as i32 - 127) as f32);
         (mantissa, exponent)
     }
     #[inline(always)]
     fn positive(a: Self::V) -> Self::V {
-        Self::map(a, |a| if a > 0.0 { 1.0 } else { 0.0 })
+        lanes!(|a| if a > 0.0 { 1.0 } else { 0.0 })
     }
 }
 
@@ -174,10 +158,42 @@ mod x86 {
         };
     }
 
+    #[inline(always)]
+    fn exp2(n: __m256) -> __m256 {
+        // SAFETY: see the module.
+        unsafe {
+            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        }
+    }
+
+    #[inline(always)]
+    fn split(a: __m256) -> (__m256, __m256) {
+        // SAFETY: see the module.
+        unsafe {
+            let bits = _mm256_castps_si256(a);
+            let mantissa = _mm256_or_si256(
+                _mm256_and_si256(bits, _mm256_set1_epi32(0x007f_ffff)),
+                _mm256_set1_epi32(0x3f80_0000),
+            );
+            let biased = _mm256_srli_epi32::<23>(bits);
+            let exponent = _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));
+            (_mm256_castsi256_ps(mantissa), exponent)
+        }
+    }
+
+    #[inline(always)]
+    fn positive(a: __m256) -> __m256 {
+        // SAFETY: see the module.
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a, _mm256_setzero_ps());
+            _mm256_and_ps(above, _mm256_set1_ps(1.0))
+        }
+    }
+
     impl Simd for Avx2 {
         type V = [__m256; 2];
         const ROWS: usize = 6;
-        const WIDE_ROWS: usize = 6;
         const LINES: usize = 1;
 
         pairwise! {
@@ -208,7 +224,7 @@ mod x86 {
         #[inline(always)]
         fn sqrt(a: Self::V) -> Self::V {
             // SAFETY: see the module.
-            a.map(|a| unsafe { _mm256_sqrt_ps(a) })
+            unsafe { [_mm256_sqrt_ps(a[0]), _mm256_sqrt_ps(a[1])] }
         }
         #[inline(always)]
         fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -222,40 +238,27 @@ mod x86 {
         }
         #[inline(always)]
         fn round(a: Self::V) -> Self::V {
+            const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
             // SAFETY: see the module.
-            a.map(|a| unsafe {
-                _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)
-            })
+            unsafe {
+                [
+                    _mm256_round_ps::<NEAREST>(a[0]),
+                    _mm256_round_ps::<NEAREST>(a[1]),
+                ]
+            }
         }
         #[inline(always)]
         fn exp2(n: Self::V) -> Self::V {
-            // SAFETY: see the module.
-            n.map(|n| unsafe {
-                let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
-            })
+            [exp2(n[0]), exp2(n[1])]
         }
         #[inline(always)]
         fn split(a: Self::V) -> (Self::V, Self::V) {
-            // SAFETY: see the module.
-            let mantissa = a.map(|a| unsafe {
-                let bits = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x007f_ffff));
-                _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x3f80_0000)))
-            });
-            // SAFETY: see the module.
-            let exponent = a.map(|a| unsafe {
-                let biased = _mm256_srli_epi32::<23>(_mm256_castps_si256(a));
-                _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)))
-            });
-            (mantissa, exponent)
+            let (low, high) = (split(a[0]), split(a[1]));
+            ([low.0, high.0], [low.1, high.1])
         }
         #[inline(always)]
         fn positive(a: Self::V) -> Self::V {
-            // SAFETY: see the module.
-            a.map(|a| unsafe {
-                let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a, _mm256_setzero_ps());
-                _mm256_and_ps(above, _mm256_set1_ps(1.0))
-            })
+            [positive(a[0]), positive(a[1])]
         }
     }
 
@@ -276,7 +279,6 @@ mod x86 {
     impl Simd for Avx512 {
         type V = __m512;
         const ROWS: usize = 12;
-        const WIDE_ROWS: usize = 6;
         const LINES: usize = 4;
 
         single! {

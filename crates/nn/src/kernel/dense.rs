@@ -1,0 +1,399 @@
+//! Matrix products of one layer on one block, with their epilogues.
+//!
+//! Activations are panels: column `c` of row `r` is lane `c % 16` of line `(c / 16) · rows + r`, and
+//! `rows` is a multiple of [`TILE_ROWS`](super::TILE_ROWS). Weights are panels too: input `k`,
+//! output `n` is lane `n % 16` of line `(n / 16) · inputs + k`. Unused lanes are zero.
+
+#![expect(
+    clippy::needless_range_loop,
+    reason = "indices with constant bounds always unroll into registers, iterators do not"
+)]
+
+use super::{LANES, Line, math, simd::Simd};
+use crate::mlp::Activation;
+
+/// What happens to the sums of a product before they are stored. A trait and not a closure, because
+/// closures are not certain to be inlined.
+trait Epilogue<S: Simd> {
+    /// Stores `value`, the sum of line `line` and row `row`; `at` is its place in the panels.
+    fn store(&mut self, at: usize, value: S::V);
+}
+
+/// Stores sums as they are.
+struct Linear<'a>(&'a mut [Line]);
+
+impl<S: Simd> Epilogue<S> for Linear<'_> {
+    #[inline(always)]
+    fn store(&mut self, at: usize, value: S::V) {
+        S::store(value, &mut self.0[at]);
+    }
+}
+
+/// Stores their hyperbolic tangents.
+struct Tanh<'a>(&'a mut [Line]);
+
+impl<S: Simd> Epilogue<S> for Tanh<'_> {
+    #[inline(always)]
+    fn store(&mut self, at: usize, value: S::V) {
+        S::store(math::tanh::<S>(value), &mut self.0[at]);
+    }
+}
+
+/// Stores what is positive of them.
+struct Relu<'a>(&'a mut [Line]);
+
+impl<S: Simd> Epilogue<S> for Relu<'_> {
+    #[inline(always)]
+    fn store(&mut self, at: usize, value: S::V) {
+        S::store(S::max(S::splat(0.0), value), &mut self.0[at]);
+    }
+}
+
+/// Multiplies by the slope of tanh, taken from its output.
+struct TanhSlope<'a>(&'a [Line], &'a mut [Line]);
+
+impl<S: Simd> Epilogue<S> for TanhSlope<'_> {
+    #[inline(always)]
+    fn store(&mut self, at: usize, value: S::V) {
+        let h = S::load(&self.0[at]);
+        let slope = S::sub(S::splat(1.0), S::mul(h, h));
+        S::store(S::mul(value, slope), &mut self.1[at]);
+    }
+}
+
+/// Multiplies by the slope of relu, taken from its output.
+struct ReluSlope<'a>(&'a [Line], &'a mut [Line]);
+
+impl<S: Simd> Epilogue<S> for ReluSlope<'_> {
+    #[inline(always)]
+    fn store(&mut self, at: usize, value: S::V) {
+        let slope = S::positive(S::load(&self.0[at]));
+        S::store(S::mul(value, slope), &mut self.1[at]);
+    }
+}
+
+/// A product's operands; `weights` holds `lines · inputs` lines, `biases` none or one per line.
+#[derive(Clone, Copy)]
+struct Product<'a> {
+    x: &'a [Line],
+    rows: usize,
+    inputs: usize,
+    weights: &'a [Line],
+    biases: &'a [Line],
+}
+
+impl Product<'_> {
+    /// One tall strip, `L` lines wide from `line` on, in register tiles of `R` rows.
+    #[inline(always)]
+    fn strip<S: Simd, const R: usize, const L: usize>(
+        self,
+        line: usize,
+        epilogue: &mut impl Epilogue<S>,
+    ) {
+        let mut start = [S::splat(0.0); L];
+        let mut panels = [self.weights; L];
+        for l in 0..L {
+            panels[l] = &self.weights[(line + l) * self.inputs..(line + l + 1) * self.inputs];
+            if !self.biases.is_empty() {
+                start[l] = S::load(&self.biases[line + l]);
+            }
+        }
+        let mut row = 0;
+        while row < self.rows {
+            let mut sums = [start; R];
+            let mut first = 0;
+            while first < self.inputs {
+                let lanes = if self.inputs - first < LANES {
+                    self.inputs - first
+                } else {
+                    LANES
+                };
+                let at = first / LANES * self.rows + row;
+                let x = &self.x[at..at + R];
+                let mut weights = panels;
+                for l in 0..L {
+                    weights[l] = &panels[l][first..first + lanes];
+                }
+                for lane in 0..lanes {
+                    let mut line = [S::splat(0.0); L];
+                    for l in 0..L {
+                        line[l] = S::load(&weights[l][lane]);
+                    }
+                    for r in 0..R {
+                        let x = S::splat(x[r].0[lane]);
+                        for l in 0..L {
+                            sums[r][l] = S::fma(x, line[l], sums[r][l]);
+                        }
+                    }
+                }
+                first += LANES;
+            }
+            for r in 0..R {
+                for l in 0..L {
+                    epilogue.store((line + l) * self.rows + row + r, sums[r][l]);
+                }
+            }
+            row += R;
+        }
+    }
+
+    /// All lines, in strips as wide as the registers of `S` allow.
+    #[inline(always)]
+    fn run<S: Simd>(self, mut epilogue: impl Epilogue<S>) {
+        let lines = self.weights.len() / self.inputs;
+        let mut line = 0;
+        if S::LINES == 4 {
+            while line + 4 <= lines {
+                self.strip::<S, 6, 4>(line, &mut epilogue);
+                line += 4;
+            }
+            while line + 2 <= lines {
+                self.strip::<S, 12, 2>(line, &mut epilogue);
+                line += 2;
+            }
+        }
+        while line < lines {
+            match S::ROWS {
+                12 => self.strip::<S, 12, 1>(line, &mut epilogue),
+                6 => self.strip::<S, 6, 1>(line, &mut epilogue),
+                _ => self.strip::<S, 3, 1>(line, &mut epilogue),
+            }
+            line += 1;
+        }
+    }
+}
+
+/// `y = activation(x · weights + biases)`; `None` for the linear head.
+#[inline(always)]
+pub(super) fn affine<S: Simd>(
+    x: &[Line],
+    rows: usize,
+    inputs: usize,
+    weights: &[Line],
+    biases: &[Line],
+    activation: Option<Activation>,
+    y: &mut [Line],
+) {
+    let product = Product {
+        x,
+        rows,
+        inputs,
+        weights,
+        biases,
+    };
+    match activation {
+        None => product.run::<S>(Linear(y)),
+        Some(Activation::Tanh) => product.run::<S>(Tanh(y)),
+        Some(Activation::Relu) => product.run::<S>(Relu(y)),
+    }
+}
+
+/// `dx = (dy · transposed) ⊙ activation'(h)`, the derivative taken from the stored output `h`.
+#[inline(always)]
+pub(super) fn input_gradient<S: Simd>(
+    dy: &[Line],
+    rows: usize,
+    outputs: usize,
+    transposed: &[Line],
+    h: &[Line],
+    activation: Activation,
+    dx: &mut [Line],
+) {
+    let product = Product {
+        x: dy,
+        rows,
+        inputs: outputs,
+        weights: transposed,
+        biases: &[],
+    };
+    match activation {
+        Activation::Tanh => product.run::<S>(TanhSlope(h, dx)),
+        Activation::Relu => product.run::<S>(ReluSlope(h, dx)),
+    }
+}
+
+/// Operands of a weight gradient; `dw` holds `lines · inputs` lines.
+struct Outer<'a> {
+    x: &'a [Line],
+    rows: usize,
+    inputs: usize,
+    dy: &'a [Line],
+    dw: &'a mut [Line],
+}
+
+impl Outer<'_> {
+    /// `R` inputs from lane `first` of `panel` on against `L` lines of outputs from `line` on.
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const L: usize>(
+        &mut self,
+        panel: usize,
+        first: usize,
+        line: usize,
+    ) {
+        assert!(first + R <= LANES);
+        let x = &self.x[panel * self.rows..(panel + 1) * self.rows];
+        let mut dy = [self.dy; L];
+        for l in 0..L {
+            dy[l] = &self.dy[(line + l) * self.rows..(line + l + 1) * self.rows];
+        }
+        let mut sums = [[S::splat(0.0); L]; R];
+        for row in 0..x.len() {
+            let mut line = [S::splat(0.0); L];
+            for l in 0..L {
+                line[l] = S::load(&dy[l][row]);
+            }
+            let x = &x[row].0[first..first + R];
+            for r in 0..R {
+                let x = S::splat(x[r]);
+                for l in 0..L {
+                    sums[r][l] = S::fma(x, line[l], sums[r][l]);
+                }
+            }
+        }
+        for r in 0..R {
+            for l in 0..L {
+                let at = (line + l) * self.inputs + panel * LANES + first + r;
+                let at = &mut self.dw[at];
+                S::store(S::add(S::load(at), sums[r][l]), at);
+            }
+        }
+    }
+
+    /// All inputs against `L` lines of outputs from `line` on.
+    #[inline(always)]
+    fn strip<S: Simd, const L: usize>(&mut self, line: usize) {
+        for panel in 0..self.inputs.div_ceil(LANES) {
+            let lanes = LANES.min(self.inputs - panel * LANES);
+            let mut first = 0;
+            while first < lanes {
+                // 16 = 6 + 6 + 4: as few and as tall tiles as registers allow.
+                let height = match lanes - first {
+                    8 => 4,
+                    left => left.min(6),
+                };
+                match height {
+                    1 => self.tile::<S, 1, L>(panel, first, line),
+                    2 => self.tile::<S, 2, L>(panel, first, line),
+                    3 => self.tile::<S, 3, L>(panel, first, line),
+                    4 => self.tile::<S, 4, L>(panel, first, line),
+                    5 => self.tile::<S, 5, L>(panel, first, line),
+                    _ => self.tile::<S, 6, L>(panel, first, line),
+                }
+                first += height;
+            }
+        }
+    }
+}
+
+/// `dw += xᵀ · dy` and `db += column sums of dy`.
+#[inline(always)]
+pub(super) fn weight_gradient<S: Simd>(
+    x: &[Line],
+    rows: usize,
+    inputs: usize,
+    dy: &[Line],
+    dw: &mut [Line],
+    db: &mut [Line],
+) {
+    let lines = db.len();
+    let mut outer = Outer {
+        x,
+        rows,
+        inputs,
+        dy,
+        dw,
+    };
+    let mut line = 0;
+    if S::LINES == 4 {
+        while line + 4 <= lines {
+            outer.strip::<S, 4>(line);
+            line += 4;
+        }
+        while line + 2 <= lines {
+            outer.strip::<S, 2>(line);
+            line += 2;
+        }
+    }
+    while line < lines {
+        outer.strip::<S, 1>(line);
+        line += 1;
+    }
+    for line in 0..lines {
+        let mut sum = S::load(&db[line]);
+        for dy in &dy[line * rows..(line + 1) * rows] {
+            sum = S::add(sum, S::load(dy));
+        }
+        S::store(sum, &mut db[line]);
+    }
+}
+
+/// One step of Adam on flat lines. `scale` multiplies the gradient (clip), `rate` is the learning
+/// rate over the first moment's bias correction, `unbias` one over the second's.
+#[inline(always)]
+pub(super) fn adam<S: Simd>(
+    parameters: &mut [Line],
+    gradient: &[Line],
+    first: &mut [Line],
+    second: &mut [Line],
+    [scale, rate, unbias]: [f32; 3],
+) {
+    // Their complements are written out: in f32, 1 − 0.999 is 5e-5 off.
+    const BETA1: f32 = 0.9;
+    const BETA2: f32 = 0.999;
+    const EPSILON: f32 = 1e-5;
+    let count = parameters.len();
+    let (gradient, first, second) = (
+        &gradient[..count],
+        &mut first[..count],
+        &mut second[..count],
+    );
+    for i in 0..count {
+        let g = S::mul(S::load(&gradient[i]), S::splat(scale));
+        let m = S::mul(S::splat(0.1), g);
+        let m = S::fma(S::splat(BETA1), S::load(&first[i]), m);
+        let v = S::mul(S::splat(0.001), S::mul(g, g));
+        let v = S::fma(S::splat(BETA2), S::load(&second[i]), v);
+        let root = S::sqrt(S::mul(v, S::splat(unbias)));
+        let root = S::add(root, S::splat(EPSILON));
+        let change = S::div(S::mul(S::splat(rate), m), root);
+        S::store(S::sub(S::load(&parameters[i]), change), &mut parameters[i]);
+        S::store(m, &mut first[i]);
+        S::store(v, &mut second[i]);
+    }
+}
+
+/// Adds `from` to `into`.
+#[inline(always)]
+pub(super) fn accumulate<S: Simd>(into: &mut [Line], from: &[Line]) {
+    let from = &from[..into.len()];
+    for i in 0..into.len() {
+        S::store(S::add(S::load(&into[i]), S::load(&from[i])), &mut into[i]);
+    }
+}
+
+/// `N` chains of multiply-adds that wait for nothing but themselves.
+#[inline(always)]
+fn chain<S: Simd, const N: usize>(rounds: usize, line: &mut Line) {
+    let factor = S::load(line);
+    let mut sums = [factor; N];
+    for _ in 0..rounds {
+        for n in 0..N {
+            sums[n] = S::fma(sums[n], factor, factor);
+        }
+    }
+    let mut total = factor;
+    for n in 0..N {
+        total = S::add(total, sums[n]);
+    }
+    S::store(S::min(S::splat(1.0), total), line);
+}
+
+/// As many chains as keep all units of the instruction set busy.
+#[inline(always)]
+pub(super) fn chains<S: Simd>(rounds: usize, line: &mut Line) {
+    match S::ROWS {
+        12 => chain::<S, 16>(rounds, line),
+        6 => chain::<S, 6>(rounds, line),
+        _ => chain::<S, 3>(rounds, line),
+    }
+}
