@@ -21,7 +21,7 @@ pub const PARTIAL: &str = "partial";
 /// What the system said.
 pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let partial = partial(path);
-    let mut work = || {
+    let work = || {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
