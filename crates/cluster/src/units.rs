@@ -47,7 +47,7 @@ fn scaled(
 }
 
 macro_rules! quantity {
-    ($(#[$doc:meta])* $name:ident, $field:ident, $expected:literal, $suffixes:expr, written $written:expr, $pattern:literal) => {
+    ($(#[$doc:meta])* $name:ident, $field:ident, $expected:literal, $suffixes:expr, written $written:expr, $kind:literal, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
         pub struct $name(pub f64);
@@ -119,7 +119,10 @@ macro_rules! quantity {
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
                     "description": $expected,
-                    "anyOf": [{ "type": "string", "pattern": $pattern }, { "type": "number" }]
+                    "type": ["string", "number"],
+                    "pattern": $pattern,
+                    "minimum": 0,
+                    "x-quantity": $kind
                 })
             }
         }
@@ -131,14 +134,14 @@ quantity!(
     Seconds, seconds, "a duration such as 500ms, 15s, 10m or 1h (a plain number is seconds)",
     &[("s", 1.0), ("", 1.0), ("ms", 1e-3), ("m", 60.0), ("min", 60.0), ("h", 3600.0)],
     written &[("m", 60.0), ("h", 3600.0)],
-    r"^-?[0-9.]+ *(ms|s|m|min|h)?$"
+    "duration", r"^[0-9.]+ *(ms|s|m|min|h)?$"
 );
 
 quantity!(
     /// Processor share, kept in millicores.
     Millicores, millicores, "a CPU quantity such as 500m or 2 (a plain number is cores)",
     &[("m", 1.0), ("", 1000.0)], written &[("", 1000.0)],
-    r"^-?[0-9.]+ *m?$"
+    "cpu", r"^[0-9.]+ *m?$"
 );
 
 quantity!(
@@ -147,7 +150,7 @@ quantity!(
     &[("Mi", 1.0), ("", 1.0 / 1_048_576.0), ("Ki", 1.0 / 1024.0), ("Gi", 1024.0), ("Ti", 1_048_576.0),
       ("k", 1e3 / 1_048_576.0), ("M", 1e6 / 1_048_576.0), ("G", 1e9 / 1_048_576.0)],
     written &[("Gi", 1024.0), ("Ti", 1_048_576.0)],
-    r"^-?[0-9.]+ *(Ki|Mi|Gi|Ti|k|M|G)?$"
+    "memory", r"^[0-9.]+ *(Ki|Mi|Gi|Ti|k|M|G)?$"
 );
 
 #[cfg(test)]

@@ -1,78 +1,84 @@
-//! The only reader of YAML: a text becomes a tree whose every value knows its line and column.
+//! The only reader of YAML: a text becomes a tree whose every value knows its file, line and
+//! column, so that all of its faults can be told at once, each at its place.
+//!
+//! [`Document`] is the tree; a syntax error is told alone, since nothing after it can be trusted.
+//! `conform` compares a tree with a JSON schema, [`read`] turns one into any type that serde reads.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+mod conform;
+mod deserialize;
+mod document;
+mod fault;
+mod merge;
+mod schema;
+mod suggest;
 
-use serde::de::DeserializeOwned;
+use std::{collections::BTreeSet, path::Path};
 
-/// One thing wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The file.
-    pub file: PathBuf,
-    /// Line, from 1; 0 where the fault is the file itself.
-    pub line: u64,
-    /// Column, from 1.
-    pub column: u64,
-    /// Key path, e.g. `services[1].replicas.max`; empty for the whole file.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
+use serde::{Serialize, de::DeserializeOwned};
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
-        }
-        if !self.path.is_empty() {
-            write!(f, ": {}", self.path)?;
-        }
-        write!(f, ": {}", self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " (hint: {hint})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Everything wrong with an input, in the order of files and lines; never empty.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Refusals(pub Vec<Fault>);
-
-impl fmt::Display for Refusals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, fault) in self.0.iter().enumerate() {
-            if i > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{fault}")?;
-        }
-        Ok(())
-    }
-}
+pub(crate) use conform::conform;
+pub(crate) use document::child;
+use document::parent;
+pub use document::{Document, Key, Node, Place, Value};
+pub use fault::{Fault, Refusals};
+pub(crate) use merge::merge;
+pub(crate) use schema::{Kind, Schema};
+pub(crate) use suggest::{listed, suggestion};
 
 /// Reads a `T` from `text`; `origin` is the file it came from.
 ///
+/// Of a type without a schema serde names only one fault at a time. To tell more than that, what
+/// is at fault is left out (an unknown key, an item of a list, the mapping that lacks a key) and
+/// the rest is read again, until it reads or nothing is left to leave out.
+///
 /// # Errors
-/// [`Refusals`] with the first fault, at its line.
+/// [`Refusals`] with the faults found, in the order of their lines.
 pub fn read<T: DeserializeOwned>(text: &str, origin: &Path) -> Result<T, Refusals> {
-    serde_saphyr::from_str(text).map_err(|error| {
-        let (line, column) = error
-            .location()
-            .map_or((0, 0), |at| (at.line(), at.column()));
-        Refusals(vec![Fault {
-            file: origin.to_owned(),
-            line,
-            column,
-            path: String::new(),
-            message: error.without_snippet().to_string(),
-            hint: None,
-        }])
-    })
+    let mut document =
+        Document::parse(text).map_err(|fault| Refusals(vec![fault.in_file(origin)]))?;
+    let mut faults = document.duplicate_keys(&[origin.to_owned()]);
+    let mut dropped = BTreeSet::new();
+    loop {
+        let error = match deserialize::from_node::<T>(&document.root, &dropped) {
+            Ok(value) if faults.is_empty() => return Ok(value),
+            Ok(_) => break,
+            Err(error) => error,
+        };
+        // That a key which was left out is now missing is no fault of its own.
+        let missing = error.message.strip_prefix("missing field `");
+        let missing = missing.map(|rest| child(&error.path, rest.trim_end_matches('`')));
+        if !missing.is_some_and(|key| dropped.contains(&key)) {
+            let place = document.place(&error.path);
+            faults.push(Fault::at(origin, place, &error.path, &error.message));
+        }
+        let mut path = error.path.as_str();
+        while dropped.contains(path) {
+            path = parent(path).unwrap_or_default();
+        }
+        if path.is_empty() {
+            break;
+        }
+        dropped.insert(path.to_owned());
+    }
+    Err(Refusals::in_order(faults, &[]))
+}
+
+/// Reads a `T` from a document that has been compared with its schema.
+///
+/// # Errors
+/// Path and words of what serde refuses nevertheless.
+pub(crate) fn from_document<T: DeserializeOwned>(
+    document: &Document,
+) -> Result<T, (String, String)> {
+    deserialize::from_node(&document.root, &BTreeSet::new())
+        .map_err(|error| (error.path, error.message))
+}
+
+/// Writes `value`.
+///
+/// # Panics
+/// If `value` has a map whose keys are not plain values, which no type of ours has.
+#[must_use]
+pub fn write<T: Serialize>(value: &T) -> String {
+    serde_saphyr::to_string(value).expect("our types hold nothing that YAML cannot express")
 }

@@ -2,8 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Scenario;
-use crate::yaml::{self, Fault, Refusals};
+use super::{Scenario, TraceWorkload, check::Finding, reference::struct_schema};
+use crate::{
+    workload::trace,
+    yaml::{self, Document, Fault, Place, Refusals, Value},
+};
+
+/// The version of the format that this code reads.
+const FORMAT: i128 = 1;
 
 /// A scenario and the files it was read from.
 #[derive(Clone, Debug)]
@@ -12,16 +18,22 @@ pub struct Loaded {
     pub scenario: Scenario,
     /// Every file read, the scenario file first.
     pub inputs: Vec<PathBuf>,
-    /// The organisation file and its text, where the team has one.
+    /// The organization file and its text, where the team has one.
     pub organization: Option<(PathBuf, String)>,
 }
 
 /// Reads the scenario file at `path` with all that it names, and checks it as a whole.
 ///
 /// # Errors
-/// [`Refusals`] with every fault.
+/// [`Refusals`] with every fault. An error of syntax, a file that cannot be read or extended, and a
+/// format of another version are told alone, since nothing after them can be trusted.
 pub fn load(path: &Path) -> Result<Loaded, Refusals> {
-    let text = read_text(path, path)?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let fault = Fault::of_file(path, format!("cannot be read: {error}"));
+        Refusals(vec![
+            fault.hint("give the path of a scenario file; karma init prints one"),
+        ])
+    })?;
     parse(&text, path)
 }
 
@@ -29,43 +41,251 @@ pub fn load(path: &Path) -> Result<Loaded, Refusals> {
 /// file's folder.
 ///
 /// # Errors
-/// [`Refusals`] with every fault.
+/// As [`load`].
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, Refusals> {
-    let scenario: Scenario = yaml::read(text, path)?;
-    let mut inputs = vec![path.to_owned()];
-    let organization = match &scenario.team.organization {
-        None => None,
-        Some(file) => {
-            let file = path.parent().unwrap_or(Path::new("")).join(file);
-            let text = read_text(&file, path)?;
-            inputs.push(file.clone());
-            Some((file, text))
-        }
+    let schema = struct_schema();
+    let schema = yaml::Schema::new(&schema);
+    let mut sources = Sources::read(text, path, schema).map_err(|fault| Refusals(vec![fault]))?;
+    let conformed = yaml::conform(&sources.document.root, schema, &sources.files);
+    let mut faults = std::mem::take(&mut sources.faults);
+    faults.extend(conformed.faults);
+    let repaired = Document {
+        root: conformed.root,
     };
+    let mut scenario: Scenario = yaml::from_document(&repaired).map_err(|(path, message)| {
+        // The schema and serde disagree: a fault of ours, still told at its place.
+        Refusals(vec![sources.fault(&path, message)])
+    })?;
+    sources.make_paths_relative(&mut scenario);
+
+    let mut findings = scenario.check();
+    let organization = sources.read_organization(&scenario, &mut findings);
+    sources.read_traces(&mut scenario, &mut findings);
+    let known = |finding: &Finding| {
+        let about = |path: &String| !conformed.invented.iter().any(|i| touches(i, path));
+        finding.about.iter().all(about)
+    };
+    for finding in findings.into_iter().filter(known) {
+        let fault = sources.fault(&finding.about[0], finding.message);
+        faults.push(fault.hint(finding.hint));
+    }
+    if !faults.is_empty() {
+        return Err(Refusals::in_order(faults, &sources.files));
+    }
+    scenario.resolve_extends();
     Ok(Loaded {
         scenario,
-        inputs,
+        inputs: sources.files,
         organization,
     })
 }
 
-fn read_text(file: &Path, blamed: &Path) -> Result<String, Refusals> {
-    std::fs::read_to_string(file).map_err(|error| {
-        Refusals(vec![Fault {
-            file: blamed.to_owned(),
-            line: 0,
-            column: 0,
-            path: String::new(),
-            message: format!("{} cannot be read: {error}", file.display()),
-            hint: None,
-        }])
-    })
+/// Whether an invented value at `invented` decides what stands at `path`.
+fn touches(invented: &str, path: &str) -> bool {
+    let inside = |outer: &str, inner: &str| {
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    inside(invented, path) || inside(path, invented)
+}
+
+/// The files of a scenario, merged.
+struct Sources {
+    document: Document,
+    /// Every file read, by number.
+    files: Vec<PathBuf>,
+    /// Folder of each YAML file, relative to the first one's.
+    folders: Vec<PathBuf>,
+    /// Repeated keys, and names missing where a file extends another.
+    faults: Vec<Fault>,
+}
+
+impl Sources {
+    /// Reads `text` and the chain of files that it extends.
+    fn read(text: &str, path: &Path, schema: yaml::Schema<'_>) -> Result<Self, Fault> {
+        const LONGEST_CHAIN: usize = 16;
+        let mut sources = Self {
+            document: Document::parse(text).map_err(|fault| fault.in_file(path))?,
+            files: vec![path.to_owned()],
+            folders: vec![PathBuf::new()],
+            faults: Vec::new(),
+        };
+        sources.faults = sources.document.duplicate_keys(&sources.files);
+        sources.check_start(&sources.document, 0)?;
+        let mut extends = extended(&sources.document);
+        if extends.is_some() && sources.document.root.get("name").is_none() {
+            let fault = sources.fault("name", "this key is missing".to_owned());
+            let hint = "a file that extends another needs its own name: run directories carry it";
+            sources.faults.push(fault.hint(hint));
+        }
+        while let Some((named, place)) = extends {
+            let number = sources.files.len();
+            let above = number - 1;
+            let blame =
+                |message: String| Fault::at(&sources.files[above], place, "extends", message);
+            let folder =
+                sources.folders[above].join(Path::new(&named).parent().unwrap_or("".as_ref()));
+            let file = sources.files[above]
+                .parent()
+                .unwrap_or("".as_ref())
+                .join(&named);
+            let text = std::fs::read_to_string(&file).map_err(|error| {
+                blame(format!("{} cannot be read: {error}", file.display()))
+                    .hint("the path is relative to this file")
+            })?;
+            let same = |other: &PathBuf| same_file(other, &file);
+            if number > LONGEST_CHAIN || sources.files.iter().any(same) {
+                let chain = sources
+                    .files
+                    .iter()
+                    .chain([&file])
+                    .map(|f| f.display().to_string());
+                let chain = chain.collect::<Vec<_>>().join(" → ");
+                return Err(
+                    blame(format!("the files extend each other in a circle: {chain}"))
+                        .hint("remove one of the extends keys"),
+                );
+            }
+            let mut base = Document::parse(&text).map_err(|fault| fault.in_file(&file))?;
+            base.set_file(number);
+            sources.files.push(file);
+            sources.folders.push(folder);
+            sources.faults.extend(base.duplicate_keys(&sources.files));
+            sources.check_start(&base, number)?;
+            extends = extended(&base);
+            let over = std::mem::replace(&mut sources.document.root, base.root.clone());
+            sources.document.root = yaml::merge(base.root, over, schema);
+        }
+        Ok(sources)
+    }
+
+    /// What must hold before anything else is looked at: a mapping, of a format known here.
+    fn check_start(&self, document: &Document, number: usize) -> Result<(), Fault> {
+        let file = &self.files[number];
+        match &document.root.value {
+            Value::Map(_) => {}
+            Value::Null => {
+                let fault = Fault::of_file(file, "the file is empty");
+                return Err(fault.hint("karma init prints a scenario to start from"));
+            }
+            _ => {
+                let fault = Fault::at(file, document.root.place, "", "expected keys and values");
+                return Err(fault.hint("karma init prints a scenario to start from"));
+            }
+        }
+        match document
+            .root
+            .get("format")
+            .map(|node| (&node.value, node.place))
+        {
+            Some((Value::Integer(version), place)) if *version != FORMAT => {
+                let message = format!("format {version} is not known; this version reads {FORMAT}");
+                let newer = if *version > FORMAT {
+                    "use a newer version of karma"
+                } else {
+                    ""
+                };
+                Err(Fault::at(file, place, "format", message).hint(newer))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A fault of the key at `path`, wherever that was read from.
+    fn fault(&self, path: &str, message: String) -> Fault {
+        let place: Place = self.document.place(path);
+        Fault::at(&self.files[place.file], place, path, message)
+    }
+
+    /// Lets the paths in the scenario start from the first file's folder.
+    fn make_paths_relative(&self, scenario: &mut Scenario) {
+        let moved = |file: &mut String, path: &str| {
+            let folder = &self.folders[self.document.place(path).file];
+            *file = folder.join(&file).display().to_string();
+        };
+        if let Some(file) = &mut scenario.team.organization {
+            moved(file, "team.organization");
+        }
+        for (path, trace) in scenario.traces_mut() {
+            moved(&mut trace.file, &format!("{path}.file"));
+        }
+    }
+
+    /// Where a path in the scenario leads.
+    fn resolve(&self, file: &str) -> PathBuf {
+        self.files[0].parent().unwrap_or("".as_ref()).join(file)
+    }
+
+    fn read_organization(
+        &mut self,
+        scenario: &Scenario,
+        findings: &mut Vec<Finding>,
+    ) -> Option<(PathBuf, String)> {
+        let file = self.resolve(scenario.team.organization.as_ref()?);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                self.files.push(file.clone());
+                Some((file, text))
+            }
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", file.display());
+                let hint = "the path is relative to the file that names it";
+                findings.push(Finding::new("team.organization", message, hint));
+                None
+            }
+        }
+    }
+
+    /// Reads the traces that the workloads play, and writes out their factors.
+    fn read_traces(&mut self, scenario: &mut Scenario, findings: &mut Vec<Finding>) {
+        let plain = scenario.clone();
+        for (path, workload) in scenario.traces_mut() {
+            let file = self.resolve(&workload.file);
+            let read: Result<TraceWorkload, _> = trace::load(&file, workload.clone());
+            let read = read.and_then(|mut loaded| {
+                trace::resolve(&mut loaded, &plain)?;
+                Ok(loaded)
+            });
+            match read {
+                Ok(loaded) => {
+                    *workload = loaded;
+                    if !self.files.contains(&file) {
+                        self.files.push(file);
+                    }
+                }
+                Err(error) => {
+                    let path = format!("{path}.{}", error.key());
+                    let why = std::error::Error::source(&error);
+                    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                    let finding = Finding::new(&path, format!("{error}{why}"), error.hint());
+                    findings.push(finding.about("duration"));
+                }
+            }
+        }
+    }
+}
+
+/// The file that `document` extends, and where it says so.
+fn extended(document: &Document) -> Option<(String, Place)> {
+    let node = document.root.get("extends")?;
+    match &node.value {
+        Value::Text(file) => Some((file.clone(), node.place)),
+        _ => None,
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
 }
 
 /// The scenario as YAML with every default written out; reads back equal.
 #[must_use]
 pub fn to_yaml(scenario: &Scenario) -> String {
-    serde_saphyr::to_string(scenario).expect("a scenario holds nothing that YAML cannot express")
+    yaml::write(scenario)
 }
 
 /// A commented scenario to start from: `smoke`, `pipeline` or `diamond`.
@@ -74,18 +294,7 @@ pub fn template(name: &str) -> Option<&'static str> {
     match name {
         "smoke" => Some(include_str!("../../../../scenarios/smoke.yaml")),
         "pipeline" => Some(include_str!("../../../../scenarios/pipeline.yaml")),
+        "diamond" => Some(include_str!("../../../../scenarios/diamond.yaml")),
         _ => None,
     }
-}
-
-/// The JSON schema of a scenario file.
-#[must_use]
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Scenario).to_value()
-}
-
-/// The keys of a scenario file, as Markdown.
-#[must_use]
-pub fn key_reference() -> String {
-    String::new()
 }

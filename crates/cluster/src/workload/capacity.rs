@@ -1,44 +1,43 @@
 //! What a scenario can carry, through its call graph.
 
-use crate::scenario::{Scenario, Service};
+use crate::scenario::{Call, Scenario, Service};
 
 /// Requests at every service per request that enters the cluster.
 ///
 /// Traffic is split evenly over the entries, and each call happens with its probability. Services
-/// on a call cycle, which `check` refuses, count their first visits only.
+/// on a call cycle, which `check` refuses, are not visited.
 #[must_use]
 pub fn visits(scenario: &Scenario) -> Vec<f64> {
-    let mut visits = vec![0.0; scenario.services.len()];
+    let count = scenario.services.len();
     let entries = scenario.entries();
+    let mut visits = vec![0.0; count];
     for &entry in &entries {
-        let depth = scenario.services.len();
-        visit(
-            scenario,
-            entry,
-            1.0 / entries.len() as f64,
-            depth,
-            &mut visits,
-        );
+        visits[entry] = 1.0 / entries.len() as f64;
     }
-    visits
-}
-
-fn visit(scenario: &Scenario, service: usize, share: f64, depth: usize, visits: &mut [f64]) {
-    if depth == 0 {
-        return;
+    let calls: Vec<Vec<(usize, f64)>> = scenario
+        .services
+        .iter()
+        .map(|service| {
+            let known = |call: &Call| Some((scenario.service_index(&call.to)?, call.probability));
+            service.calls.iter().filter_map(known).collect()
+        })
+        .collect();
+    let mut callers = vec![0_usize; count];
+    for &(callee, _) in calls.iter().flatten() {
+        callers[callee] += 1;
     }
-    visits[service] += share;
-    for call in &scenario.services[service].calls {
-        if let Some(callee) = scenario.service_index(&call.to) {
-            visit(
-                scenario,
-                callee,
-                share * call.probability,
-                depth - 1,
-                visits,
-            );
+    // A service is done when all of its callers are.
+    let mut ready: Vec<usize> = (0..count).filter(|&i| callers[i] == 0).collect();
+    while let Some(service) = ready.pop() {
+        for &(callee, probability) in &calls[service] {
+            visits[callee] += visits[service] * probability;
+            callers[callee] -= 1;
+            if callers[callee] == 0 {
+                ready.push(callee);
+            }
         }
     }
+    visits
 }
 
 /// Requests per second that the cluster can serve with every service at its largest replica count.

@@ -1,16 +1,297 @@
-//! Recorded request-rate traces.
+//! Recorded request-rate traces: a file becomes rates, evaluation plays one slice of them, training
+//! plays others.
+//!
+//! A row without a value is a hole: missing rows (where a time column tells), empty cells, NaN,
+//! and in data of 1 s or finer runs of 10 or more zeros, which are outages of whoever recorded.
+//! Holes are NaN in the rates and closed up when a slice is played; they are never 0.
+
+mod table;
+
+use std::{path::Path, sync::Arc};
 
 use rand::Rng;
 
+use super::capacity;
 use crate::{
-    scenario::{TraceScale, TraceWorkload},
+    scenario::{Scenario, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
     seed::Stream,
+    units::Seconds,
 };
 
-/// The rates of an episode of `seconds`: the slice of the trace with its holes closed up, repeated
-/// where it is shorter.
+/// How to read a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceOptions {
+    /// Column name, or index from 0; the last column where absent.
+    pub column: Option<String>,
+    /// Time between rows.
+    pub interval: Seconds,
+    /// What a value is.
+    pub unit: TraceUnit,
+}
+
+/// The rates of a whole trace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceRates {
+    /// Requests per second, one per interval; NaN is a hole.
+    pub rates: Arc<[f64]>,
+    /// Number of holes.
+    pub holes: usize,
+}
+
+/// Why a trace cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The file cannot be read.
+    #[error("{file} cannot be read")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has no row with a value.
+    #[error("{file} has no values")]
+    Empty {
+        /// The file.
+        file: String,
+    },
+    /// The column does not exist.
+    #[error("{file} has no column {column}; it has {known}")]
+    Column {
+        /// The file.
+        file: String,
+        /// As asked for.
+        column: String,
+        /// What there is.
+        known: String,
+    },
+    /// A cell is not a request rate.
+    #[error("{file}:{line}: {text:?} is not {expected}")]
+    Value {
+        /// The file.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// The cell.
+        text: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The time column does not run in steps of the interval.
+    #[error("{file}:{line}: rows are {found} apart, the interval is {interval}")]
+    Interval {
+        /// The file.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// Time to the row before.
+        found: Seconds,
+        /// As asked for.
+        interval: Seconds,
+    },
+    /// The slice for evaluation starts after the end.
+    #[error("the trace ends after {length}, before the slice starts at {start}")]
+    Start {
+        /// Length of the trace.
+        length: Seconds,
+        /// As asked for.
+        start: Seconds,
+    },
+    /// The slice for evaluation holds nothing but holes.
+    #[error("the slice of {duration} from {start} holds no values")]
+    Hole {
+        /// Its start.
+        start: Seconds,
+        /// Its length.
+        duration: Seconds,
+    },
+    /// Evaluation plays the whole trace.
+    #[error("the trace of {length} leaves {left} to train on beside the slice for evaluation")]
+    NothingLeft {
+        /// Length of the trace.
+        length: Seconds,
+        /// Outside the slice, without holes.
+        left: Seconds,
+    },
+    /// Every value is 0, so that no factor makes the peak the capacity.
+    #[error("every value is 0")]
+    AllZero,
+}
+
+impl TraceError {
+    /// What to do about it; empty where nothing helps beyond the message.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "the path is relative to the file that names it",
+            Self::Empty { .. } => "one value per line, or CSV; column chooses by name or index",
+            Self::Column { .. } => "name a column as the header does, or count from 0",
+            Self::Value { .. } => "choose another column, or empty the cell: empty is a hole",
+            Self::Interval { .. } => "set interval to the time between rows",
+            Self::Start { .. } => "let the slice start earlier",
+            Self::Hole { .. } => "let the slice start elsewhere",
+            Self::NothingLeft { .. } => {
+                "play less of it (duration) or take a longer trace: training and evaluation share none"
+            }
+            Self::AllZero => "choose another column, or give a factor as scale",
+        }
+    }
+
+    /// The key of [`TraceWorkload`] that it is about.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::Read { .. } | Self::Empty { .. } | Self::Value { .. } => "file",
+            Self::Column { .. } => "column",
+            Self::Interval { .. } => "interval",
+            Self::Start { .. } | Self::Hole { .. } => "start",
+            Self::NothingLeft { .. } => "duration",
+            Self::AllZero => "scale",
+        }
+    }
+}
+
+/// Reads the rates of the trace at `path`: text with one value per line, or columns separated by
+/// comma, semicolon, tab or blanks, with or without a header.
+///
+/// # Errors
+/// [`TraceError`] where the file or the column cannot be read as rates.
+pub fn read(path: &Path, options: &TraceOptions) -> Result<TraceRates, TraceError> {
+    let file = path.display().to_string();
+    let text = std::fs::read(path).map_err(|source| TraceError::Read {
+        file: file.clone(),
+        source,
+    })?;
+    let text = String::from_utf8_lossy(&text);
+    let values = table::column(&text, &file, options)?;
+    let interval = options.interval.seconds();
+    let mut rates: Vec<f64> = match options.unit {
+        TraceUnit::Count => values.into_iter().map(|count| count / interval).collect(),
+        TraceUnit::Rps => values,
+    };
+    if interval <= 1.0 {
+        open_outages(&mut rates);
+    }
+    if rates.iter().all(|rate| rate.is_nan()) {
+        return Err(TraceError::Empty { file });
+    }
+    Ok(TraceRates {
+        holes: rates.iter().filter(|rate| rate.is_nan()).count(),
+        rates: rates.into(),
+    })
+}
+
+/// Makes holes of runs of zeros that no user could have caused.
+fn open_outages(rates: &mut [f64]) {
+    const OUTAGE_ROWS: usize = 10;
+    for run in rates.chunk_by_mut(|a, b| *a == 0.0 && *b == 0.0) {
+        if run.len() >= OUTAGE_ROWS && run[0] == 0.0 {
+            run.fill(f64::NAN);
+        }
+    }
+}
+
+/// Fills in the rates of `trace`, read from `path`.
+///
+/// # Errors
+/// As [`read`].
+pub fn load(path: &Path, mut trace: TraceWorkload) -> Result<TraceWorkload, TraceError> {
+    let options = TraceOptions {
+        column: trace.column.clone(),
+        interval: trace.interval,
+        unit: trace.unit,
+    };
+    trace.rates = read(path, &options)?.rates;
+    Ok(trace)
+}
+
+/// Checks the slices of a loaded `trace` in episodes of `scenario`, and writes out the factor that
+/// `scale: auto` stands for.
+///
+/// # Errors
+/// [`TraceError`] where evaluation or training would have nothing to play.
+pub fn resolve(trace: &mut TraceWorkload, scenario: &Scenario) -> Result<(), TraceError> {
+    const LEAST_TRAINING_S: f64 = 60.0;
+    let interval = trace.interval.seconds();
+    let length = Seconds(trace.rates.len() as f64 * interval);
+    if trace.start >= length {
+        return Err(TraceError::Start {
+            length,
+            start: trace.start,
+        });
+    }
+    let duration = trace.duration.unwrap_or(scenario.duration);
+    if evaluation_values(trace, duration.seconds()).is_empty() {
+        return Err(TraceError::Hole {
+            start: trace.start,
+            duration,
+        });
+    }
+    let left = Seconds(training_rows(trace, duration.seconds()).len() as f64 * interval);
+    if left.seconds() < LEAST_TRAINING_S {
+        return Err(TraceError::NothingLeft { length, left });
+    }
+    if trace.scale == TraceScale::Auto {
+        let peak = peak(&trace.rates, interval);
+        if peak <= 0.0 {
+            return Err(TraceError::AllZero);
+        }
+        trace.scale = TraceScale::Factor(six_digits(capacity(scenario) / peak));
+    }
+    Ok(())
+}
+
+impl Scenario {
+    /// The scenario with the loaded `trace` as the workload of itself and of all its contexts,
+    /// whose faults and nodes stay, and the factor of `scale: auto` written out.
+    ///
+    /// # Errors
+    /// [`TraceError`] where evaluation or training would have nothing to play.
+    pub fn with_workload(&self, trace: TraceWorkload) -> Result<Self, TraceError> {
+        let mut trace = trace;
+        resolve(&mut trace, self)?;
+        let mut scenario = self.clone();
+        for context in &mut scenario.contexts {
+            context.workload = None;
+        }
+        // A recorded load brings its own noise.
+        scenario.workload = Workload {
+            shape: Shape::Trace(trace),
+            noise: 0.0,
+            noise_memory: self.workload.noise_memory,
+        };
+        Ok(scenario)
+    }
+}
+
+/// The busiest 5 s of a trace, or its busiest row where rows are longer.
+#[must_use]
+pub fn peak(rates: &[f64], interval_s: f64) -> f64 {
+    let rows = (5.0 / interval_s).round().max(1.0) as usize;
+    let valid: Vec<f64> = rates
+        .iter()
+        .copied()
+        .filter(|rate| !rate.is_nan())
+        .collect();
+    let rows = rows.min(valid.len()).max(1);
+    valid
+        .windows(rows)
+        .map(|window| window.iter().sum::<f64>() / rows as f64)
+        .fold(0.0, f64::max)
+}
+
+/// Six significant digits, so that a recorded factor can be read and written by people.
+fn six_digits(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+/// The rates of an episode of `seconds`: the slice of the trace with its holes closed up, linear
+/// between rows longer than a second, repeated where it is shorter than the episode.
+///
+/// # Panics
+/// If the values were not loaded.
 pub(super) fn episode(trace: &TraceWorkload, seconds: usize) -> Vec<f64> {
-    let values = slice(trace, seconds as f64);
+    let length = trace.duration.map_or(seconds as f64, Seconds::seconds);
+    let values = evaluation_values(trace, length);
     assert!(
         !values.is_empty(),
         "the values of a trace are loaded with its scenario"
@@ -19,32 +300,76 @@ pub(super) fn episode(trace: &TraceWorkload, seconds: usize) -> Vec<f64> {
         TraceScale::Factor(factor) => factor,
         TraceScale::Auto => 1.0,
     };
+    let interval = trace.interval.seconds();
+    let total = values.len() as f64 * interval;
     (0..seconds)
-        .map(|s| factor * values[(s as f64 / trace.interval.seconds()) as usize % values.len()])
+        .map(|second| {
+            let row = (second as f64 % total) / interval;
+            let at = (row as usize).min(values.len() - 1);
+            let next = values.get(at + 1).unwrap_or(&values[at]);
+            factor * (values[at] + (next - values[at]) * row.fract())
+        })
         .collect()
 }
 
-fn slice(trace: &TraceWorkload, episode_s: f64) -> Vec<f64> {
+/// First row and row after the last of the slice that evaluation plays.
+fn evaluation_rows(trace: &TraceWorkload, length_s: f64) -> (usize, usize) {
     let rows = |s: f64| (s / trace.interval.seconds()).round() as usize;
     let start = rows(trace.start.seconds()).min(trace.rates.len());
-    let length = trace.duration.map_or(episode_s, |d| d.seconds());
-    let end = (start + rows(length)).min(trace.rates.len());
-    trace.rates[start..end]
-        .iter()
-        .copied()
-        .filter(|v| !v.is_nan())
+    let end = start.saturating_add(rows(length_s)).min(trace.rates.len());
+    (start, end)
+}
+
+fn evaluation_values(trace: &TraceWorkload, length_s: f64) -> Vec<f64> {
+    let (start, end) = evaluation_rows(trace, length_s);
+    let slice = trace.rates[start..end].iter().copied();
+    slice.filter(|rate| !rate.is_nan()).collect()
+}
+
+/// Rows that training may play, holes left out: those after the slice of evaluation, then those
+/// before it.
+#[must_use]
+pub fn training_rows(trace: &TraceWorkload, length_s: f64) -> Vec<usize> {
+    let (start, end) = evaluation_rows(trace, length_s);
+    (end..trace.rates.len())
+        .chain(0..start)
+        .filter(|&row| !trace.rates[row].is_nan())
         .collect()
 }
 
-/// Turns `trace` into a slice outside the one that evaluation plays.
+/// Turns `trace` into a random slice of what [`training_rows`] leaves, as long as an episode of
+/// `episode_s` and running round where less is left. Half of the slices keep the factor times
+/// `load`; the other half are stretched to a peak of 0.3 to 1 of the whole trace's, so that a long
+/// quiet trace trains for its rush hours, too.
 pub(super) fn training_slice(
     trace: &mut TraceWorkload,
-    _episode_s: f64,
+    episode_s: f64,
     load: f64,
     stream: &mut Stream,
 ) {
-    let _: f64 = stream.gen_range(0.0..1.0);
+    let interval = trace.interval.seconds();
+    let rows = training_rows(trace, trace.duration.map_or(episode_s, Seconds::seconds));
+    assert!(
+        !rows.is_empty(),
+        "a trace that leaves nothing to train on is refused"
+    );
+    let length = ((episode_s / interval).ceil() as usize).clamp(1, rows.len());
+    let first = stream.gen_range(0..rows.len());
+    let stretched = stream.gen_bool(0.5);
+    let share = stream.gen_range(0.3..1.0);
+    let slice: Arc<[f64]> = (0..length)
+        .map(|i| trace.rates[rows[(first + i) % rows.len()]])
+        .collect();
+    let own = peak(&slice, interval);
+    let stretch = if stretched && own > 0.0 {
+        share * peak(&trace.rates, interval) / own
+    } else {
+        load
+    };
     if let TraceScale::Factor(factor) = &mut trace.scale {
-        *factor *= load;
+        *factor *= stretch;
     }
+    trace.start = Seconds(0.0);
+    trace.duration = None;
+    trace.rates = slice;
 }

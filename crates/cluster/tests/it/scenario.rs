@@ -1,17 +1,228 @@
-//! Scenario files: what is shipped loads.
+//! Scenario files: what is shipped loads, reads back equal, and is described as it is.
 
-use std::path::{Path, PathBuf};
+use std::{fs, path::Path};
 
-fn shipped(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../scenarios")
-        .join(name)
+use karma_cluster::{
+    Scenario,
+    scenario::{self, Loaded},
+    workload,
+    yaml::Refusals,
+};
+
+use crate::{assert_golden, workspace};
+
+const SHIPPED: [&str; 8] = [
+    "smoke",
+    "pipeline",
+    "diamond",
+    "bottleneck",
+    "ddos",
+    "pod-failure",
+    "contention",
+    "mixed",
+];
+const CONTEXTS: [&str; 5] = ["bottleneck", "ddos", "pod-failure", "contention", "mixed"];
+
+fn shipped(name: &str) -> Result<Loaded, Refusals> {
+    scenario::load(&workspace(&format!("scenarios/{name}.yaml")))
+}
+
+fn context_names(scenario: &Scenario) -> Vec<&str> {
+    scenario
+        .contexts
+        .iter()
+        .map(|context| context.name.as_str())
+        .collect()
 }
 
 #[test]
-fn shipped_scenarios_load() {
-    for name in ["smoke", "pipeline"] {
-        let loaded = karma_cluster::scenario::load(&shipped(&format!("{name}.yaml")));
-        assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
+fn every_file_in_the_folder_is_known_here_and_names_its_schema() {
+    let mut found: Vec<String> = fs::read_dir(workspace("scenarios"))
+        .expect("the folder is there")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned))
+        .collect();
+    found.sort();
+    let mut known = SHIPPED.map(str::to_owned);
+    known.sort();
+    assert_eq!(found, known);
+    for name in SHIPPED {
+        let text = fs::read_to_string(workspace(&format!("scenarios/{name}.yaml")));
+        let text = text.expect("a scenario is text");
+        let first = text.lines().next();
+        assert_eq!(
+            first,
+            Some("# yaml-language-server: $schema=schema.json"),
+            "{name}"
+        );
     }
+}
+
+#[test]
+fn shipped_scenarios_load_with_organization_and_named_inputs() -> Result<(), Refusals> {
+    for name in SHIPPED {
+        let loaded = shipped(name)?;
+        assert_eq!(loaded.scenario.name, name);
+        assert!(
+            loaded
+                .organization
+                .is_some_and(|(_, text)| text.contains("format: 1"))
+        );
+        assert!(loaded.inputs[0].ends_with(format!("{name}.yaml")));
+        assert!(loaded.inputs.iter().all(|input| input.is_file()));
+    }
+    Ok(())
+}
+
+#[test]
+fn context_files_are_the_pipeline_with_that_context() -> Result<(), Refusals> {
+    let pipeline = shipped("pipeline")?.scenario;
+    assert_eq!(context_names(&pipeline), CONTEXTS);
+    for name in CONTEXTS {
+        let loaded = shipped(name)?;
+        let mut expected = pipeline.clone();
+        expected.name = name.to_owned();
+        expected.contexts.retain(|context| context.name == name);
+        assert_eq!(loaded.scenario, expected);
+        assert!(loaded.inputs[1].ends_with("pipeline.yaml"));
+    }
+    Ok(())
+}
+
+#[test]
+fn pipeline_has_the_numbers_of_the_design() -> Result<(), Refusals> {
+    let pipeline = shipped("pipeline")?.scenario;
+    let row = |s: &scenario::Service| {
+        let (min, max) = (s.replicas.min, s.replicas.max);
+        let (cpu, memory) = (s.cpu_request.millicores(), s.memory_request.mebibytes());
+        (s.name.clone(), cpu, memory, min, max, s.rate_per_replica)
+    };
+    let expected = [
+        ("a", 500.0, 256.0, 1, 12, 100.0),
+        ("b", 400.0, 512.0, 1, 12, 80.0),
+        ("c", 600.0, 512.0, 1, 12, 150.0),
+        ("d", 700.0, 1024.0, 1, 12, 300.0),
+    ];
+    let expected = expected.map(|(n, c, m, min, max, r)| (n.to_owned(), c, m, min, max, r));
+    assert_eq!(
+        pipeline.services.iter().map(row).collect::<Vec<_>>(),
+        expected
+    );
+    let cpu = |nodes: &[scenario::NodePool]| {
+        nodes
+            .iter()
+            .map(|n| f64::from(n.count) * n.cpu.millicores())
+            .sum::<f64>()
+    };
+    assert_eq!(cpu(&pipeline.nodes), 16_000.0);
+    let contention = pipeline.contexts[3].nodes.as_deref().unwrap_or_default();
+    assert_eq!(cpu(contention), 8000.0);
+    assert_eq!(pipeline.duration.seconds(), 1800.0);
+    assert_eq!(
+        (
+            pipeline.slo.latency.seconds(),
+            pipeline.slo.timeout.seconds()
+        ),
+        (0.5, 2.0)
+    );
+    assert_eq!(pipeline.services[0].startup.median.seconds(), 20.0);
+    assert_eq!(workload::capacity(&pipeline), 960.0);
+    assert!(
+        pipeline
+            .contexts
+            .iter()
+            .all(|context| context.disturbance.is_some())
+    );
+    assert!(pipeline.reward.cost > 0.0);
+    Ok(())
+}
+
+#[test]
+fn diamond_is_capped_by_b_and_sends_d_twice_the_load() -> Result<(), Refusals> {
+    let diamond = shipped("diamond")?.scenario;
+    assert_eq!(context_names(&diamond), CONTEXTS);
+    assert_eq!(workload::visits(&diamond), [1.0, 1.0, 1.0, 2.0]);
+    assert_eq!(workload::capacity(&diamond), 240.0);
+    let most: f64 = diamond
+        .services
+        .iter()
+        .map(|s| f64::from(s.replicas.max) * s.cpu_request.millicores())
+        .sum();
+    assert_eq!(most, 10_300.0);
+    Ok(())
+}
+
+#[test]
+fn resolved_scenarios_read_back_equal() -> Result<(), Refusals> {
+    for name in SHIPPED {
+        let loaded = shipped(name)?;
+        let text = scenario::to_yaml(&loaded.scenario);
+        let again = scenario::parse(&text, &loaded.inputs[0])?;
+        assert_eq!(again.scenario, loaded.scenario, "{text}");
+        assert_eq!(scenario::to_yaml(&again.scenario), text);
+    }
+    Ok(())
+}
+
+#[test]
+fn every_kind_of_setting_reads_back_equal() -> Result<(), Refusals> {
+    let file = workspace("scenarios/kinds.yaml");
+    let text = include_str!("../golden/kinds.yaml");
+    let loaded = scenario::parse(text, &file)?;
+    let again = scenario::parse(&scenario::to_yaml(&loaded.scenario), &file)?;
+    assert_eq!(again.scenario, loaded.scenario);
+    Ok(())
+}
+
+#[test]
+fn schema_is_current() {
+    let mut text = serde_json::to_string_pretty(&scenario::schema()).expect("a schema is JSON");
+    text.push('\n');
+    assert_golden("scenarios/schema.json", &text);
+}
+
+#[test]
+fn key_reference_is_current() {
+    assert_golden("scenarios/REFERENCE.md", &scenario::key_reference());
+}
+
+#[test]
+fn templates_are_the_shipped_files() {
+    for name in ["smoke", "pipeline", "diamond"] {
+        let file = fs::read_to_string(workspace(&format!("scenarios/{name}.yaml")));
+        assert_eq!(scenario::template(name).map(str::to_owned), file.ok());
+    }
+    assert_eq!(scenario::template("zebra"), None);
+}
+
+#[test]
+fn faults_of_the_organization_are_told_at_their_lines() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Rule {
+        id: String,
+        weight: f64,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
+    struct Rules {
+        format: u32,
+        rules: Vec<Rule>,
+    }
+    let text = "format: 1\nrules:\n  - id: x\n    weight: heavy\n  - id: y\n    wieght: 1\n\
+                \x20   weight: 2\n  - id: z\nextra: 1\n";
+    let refusals = karma_cluster::yaml::read::<Rules>(text, Path::new("o.yaml"));
+    let told = refusals.map_err(|refusals| refusals.to_string());
+    assert_eq!(
+        told.map(|_| ()),
+        Err(
+            "o.yaml:4: rules[0].weight: invalid type: string \"heavy\", expected f64\n\
+             o.yaml:6: rules[1].wieght: unknown field `wieght`, expected `id` or `weight`\n\
+             o.yaml:8: rules[2]: missing field `weight`\n\
+             o.yaml:9: extra: unknown field `extra`, expected `format` or `rules`"
+                .to_owned()
+        )
+    );
 }

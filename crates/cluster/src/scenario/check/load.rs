@@ -1,0 +1,82 @@
+//! Nodes and workloads.
+
+use super::{Finding, Scenario};
+use crate::scenario::{NodePool, Shape, Workload};
+
+pub(super) fn check_nodes(
+    scenario: &Scenario,
+    path: &str,
+    nodes: &[NodePool],
+    findings: &mut Vec<Finding>,
+) {
+    if nodes.is_empty() {
+        findings.push(Finding::new(
+            path,
+            "no machines",
+            "add {cpu: 8, memory: 32Gi}",
+        ));
+        return;
+    }
+    let mut fits = true;
+    for (i, service) in scenario.services.iter().enumerate() {
+        let (cpu, memory) = (service.cpu_request, service.memory_request);
+        if !nodes
+            .iter()
+            .any(|node| node.cpu >= cpu && node.memory >= memory)
+        {
+            fits = false;
+            let message = format!(
+                "no machine is large enough for one pod of {}, which requests {cpu} CPU and {memory}",
+                service.name
+            );
+            let finding = Finding::new(path, message, "use larger machines or smaller requests");
+            let requests = ["cpu_request", "memory_request"];
+            let requests = requests.map(|key| format!("services[{i}].{key}"));
+            findings.push(requests.into_iter().fold(finding, Finding::about));
+        }
+    }
+    let sum = |f: &dyn Fn(&NodePool) -> f64| -> f64 {
+        nodes
+            .iter()
+            .map(|node| f64::from(node.count) * f(node))
+            .sum()
+    };
+    let least = |f: &dyn Fn(usize) -> f64| -> f64 {
+        let replicas = |i: usize| f64::from(scenario.services[i].replicas.min);
+        (0..scenario.services.len())
+            .map(|i| replicas(i) * f(i))
+            .sum()
+    };
+    let cpu = (
+        least(&|i| scenario.services[i].cpu_request.millicores()),
+        sum(&|node| node.cpu.millicores()),
+    );
+    let memory = (
+        least(&|i| scenario.services[i].memory_request.mebibytes()),
+        sum(&|node| node.memory.mebibytes()),
+    );
+    for ((needed, there), unit) in [(cpu, "m CPU"), (memory, "Mi")] {
+        if fits && needed > there {
+            let message =
+                format!("the least replicas request {needed}{unit}, there is {there}{unit}");
+            let hint = "add machines or lower replicas.min";
+            findings.push(Finding::new(path, message, hint).about("services"));
+        }
+    }
+}
+
+pub(super) fn check_workload(path: &str, workload: &Workload, findings: &mut Vec<Finding>) {
+    if let Shape::Points { points, .. } = &workload.shape {
+        for (i, pair) in points.windows(2).enumerate() {
+            if pair[0].at >= pair[1].at {
+                let points = format!("{path}.shape.points.points");
+                let message = format!("{} does not come after {}", pair[1].at, pair[0].at);
+                let hint = "list the points in order of time";
+                findings.push(
+                    Finding::new(&format!("{points}[{}].at", i + 1), message, hint)
+                        .about(format!("{points}[{i}].at")),
+                );
+            }
+        }
+    }
+}

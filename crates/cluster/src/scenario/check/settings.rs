@@ -1,0 +1,90 @@
+//! Promise, control, team, reward and the settings of the phases.
+
+use super::{Finding, Scenario, name, taken};
+
+/// Longer episodes are taken for a slip: a run would not end.
+const LONGEST_EPISODE_S: f64 = 7.0 * 86_400.0;
+
+pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
+    check_time(scenario, findings);
+    for (i, agent) in scenario.team.agents.iter().enumerate() {
+        let path = format!("team.agents[{i}].name");
+        name(&path, &agent.name, findings);
+        let first = scenario
+            .team
+            .agents
+            .iter()
+            .position(|other| other.name == agent.name);
+        if let Some(first) = first.filter(|first| *first < i) {
+            taken(
+                &path,
+                &agent.name,
+                &format!("team.agents[{first}]"),
+                findings,
+            );
+        }
+    }
+    let reward = &scenario.reward;
+    let weights =
+        reward.success + reward.healthy + reward.latency + reward.entries + reward.throughput;
+    if weights <= 0.0 {
+        let hint = "give at least one of success, healthy, latency, entries, throughput a weight";
+        findings.push(Finding::new("reward", "every weight is 0", hint));
+    }
+    let train = &scenario.train;
+    let samples = u64::from(train.games) * u64::from(train.steps);
+    if u64::from(train.minibatches) > samples {
+        let message = format!("{} minibatches of {samples} samples", train.minibatches);
+        let hint = "at most games times steps";
+        findings.push(
+            Finding::new("train.minibatches", message, hint)
+                .about("train.games")
+                .about("train.steps"),
+        );
+    }
+}
+
+fn check_time(scenario: &Scenario, findings: &mut Vec<Finding>) {
+    let (slo, control) = (&scenario.slo, &scenario.control);
+    if slo.latency > slo.timeout {
+        let message = format!(
+            "the promise of {} is above the timeout of {}",
+            slo.latency, slo.timeout
+        );
+        let hint = "users who gave up are not answered";
+        findings.push(Finding::new("slo.latency", message, hint).about("slo.timeout"));
+    }
+    let whole = |long: f64, short: f64| {
+        let ratio = long / short;
+        ratio >= 0.999_999 && (ratio - ratio.round()).abs() < 1e-6
+    };
+    if !whole(control.window.seconds(), control.scrape_interval.seconds()) {
+        let message = format!(
+            "{} is not a whole number of scrape intervals of {}",
+            control.window, control.scrape_interval
+        );
+        let hint = "a window must hold the same number of scrapes each time";
+        let finding = Finding::new("control.window", message, hint);
+        findings.push(finding.about("control.scrape_interval"));
+    }
+    if !whole(scenario.duration.seconds(), control.window.seconds()) {
+        let message = format!(
+            "{} is not a whole number of control windows of {}",
+            scenario.duration, control.window
+        );
+        let finding = Finding::new("duration", message, "an episode ends with a window");
+        findings.push(finding.about("control.window"));
+    }
+    if control.scrape_lag >= control.window {
+        let message = format!(
+            "{} is not below the window of {}",
+            control.scrape_lag, control.window
+        );
+        let hint = "a decision would see nothing of its own window";
+        findings.push(Finding::new("control.scrape_lag", message, hint).about("control.window"));
+    }
+    if scenario.duration.seconds() > LONGEST_EPISODE_S {
+        let message = format!("{} is longer than 7 days", scenario.duration);
+        findings.push(Finding::new("duration", message, "shorten the episode"));
+    }
+}

@@ -1,0 +1,267 @@
+//! Control, team, reward, and the settings of every phase.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Seconds;
+
+/// How the cluster is watched and steered.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Control {
+    /// One decision per this long.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub window: Seconds,
+    /// Time between scrapes of a service.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub scrape_interval: Seconds,
+    /// Age that a scrape has before a query shows it.
+    pub scrape_lag: Seconds,
+    /// Share of scrapes that are lost.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub scrape_loss: f64,
+    /// Time a terminating pod may finish its requests in.
+    pub drain: Seconds,
+}
+
+/// The team of agents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Team {
+    /// Organization file, relative to the scenario file; no organization where absent.
+    pub organization: Option<String>,
+    /// Agents, one line each: name and role.
+    #[schemars(length(min = 1))]
+    pub agents: Vec<Agent>,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Name.
+    pub name: String,
+    /// Role, as the organization names it.
+    pub role: String,
+}
+
+/// Weights of the five terms of operational resilience, and of the cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RewardWeights {
+    /// Weight of success.
+    #[schemars(range(min = 0.0))]
+    pub success: f64,
+    /// Weight of healthy pods.
+    #[schemars(range(min = 0.0))]
+    pub healthy: f64,
+    /// Weight of latency.
+    #[schemars(range(min = 0.0))]
+    pub latency: f64,
+    /// Weight of available entries.
+    #[schemars(range(min = 0.0))]
+    pub entries: f64,
+    /// Weight of delivered traffic.
+    #[schemars(range(min = 0.0))]
+    pub throughput: f64,
+    /// Weight of pods in use; 0 is the paper's reward.
+    #[schemars(range(min = 0.0))]
+    pub cost: f64,
+}
+
+/// The digital twin (phase 1).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TwinSettings {
+    /// Episodes recorded on the emulator.
+    #[schemars(range(min = 1))]
+    pub episodes: u32,
+    /// Members of the ensemble.
+    #[schemars(range(min = 1))]
+    pub members: u32,
+    /// Width of the hidden layers.
+    #[schemars(range(min = 1))]
+    pub hidden: u32,
+    /// Number of hidden layers.
+    #[schemars(range(min = 1))]
+    pub layers: u32,
+    /// Passes over the data.
+    #[schemars(range(min = 1))]
+    pub epochs: u32,
+}
+
+/// Training (phase 2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSettings {
+    /// Iterations of rollout and update.
+    #[schemars(range(min = 1))]
+    pub iterations: u32,
+    /// Games played side by side.
+    #[schemars(range(min = 1))]
+    pub games: u32,
+    /// Windows per rollout and game.
+    #[schemars(range(min = 1))]
+    pub steps: u32,
+    /// Width of the two hidden layers.
+    #[schemars(range(min = 1))]
+    pub hidden: u32,
+    /// Learning rate at the start; it falls linearly to 0.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub learning_rate: f64,
+    /// Discount per window.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub gamma: f64,
+    /// GAE λ.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub gae_lambda: f64,
+    /// Ratio clip.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0))]
+    pub clip: f64,
+    /// Entropy coefficient at the start; it falls linearly to a tenth.
+    #[schemars(range(min = 0.0))]
+    pub entropy: f64,
+    /// Passes over a rollout.
+    #[schemars(range(min = 1))]
+    pub epochs: u32,
+    /// Minibatches per pass.
+    #[schemars(range(min = 1))]
+    pub minibatches: u32,
+    /// Iterations between checkpoints.
+    #[schemars(range(min = 1))]
+    pub checkpoint_every: u32,
+    /// Early stop of the paper; absent for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<EarlyStop>,
+}
+
+/// Early stop: mean reward per window above one threshold and its deviation over iterations below
+/// a second (KARMA, λ and μ).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStop {
+    /// λ.
+    pub reward_above: f64,
+    /// μ.
+    #[schemars(range(min = 0.0))]
+    pub deviation_below: f64,
+    /// Iterations over which both are taken.
+    #[schemars(range(min = 1))]
+    pub over: u32,
+}
+
+/// Analysis (phase 3).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnalyzeSettings {
+    /// Episodes played per context.
+    #[schemars(range(min = 1))]
+    pub episodes: u32,
+}
+
+/// Evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluateSettings {
+    /// Paired, unseen seeds per context.
+    #[schemars(range(min = 1))]
+    pub seeds: u32,
+    /// Most grid points of the calibrated HPA.
+    #[schemars(range(min = 1))]
+    pub grid: u32,
+    /// Seeds that baselines are calibrated on.
+    #[schemars(range(min = 1))]
+    pub validation_seeds: u32,
+    /// Most episodes of the search for the best constant policy, per context.
+    #[schemars(range(min = 1))]
+    pub constant_episodes: u32,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            window: Seconds(15.0),
+            scrape_interval: Seconds(5.0),
+            scrape_lag: Seconds(1.0),
+            scrape_loss: 0.01,
+            drain: Seconds(30.0),
+        }
+    }
+}
+
+impl Default for Team {
+    fn default() -> Self {
+        let agent = |role: &str| Agent {
+            name: role.to_owned(),
+            role: format!("{role}_manager"),
+        };
+        Self {
+            organization: None,
+            agents: ["bottleneck", "ddos", "failure", "resource"]
+                .map(agent)
+                .to_vec(),
+        }
+    }
+}
+
+impl Default for RewardWeights {
+    fn default() -> Self {
+        Self {
+            success: 0.2,
+            healthy: 0.2,
+            latency: 0.2,
+            entries: 0.2,
+            throughput: 0.2,
+            cost: 0.0,
+        }
+    }
+}
+
+impl Default for TwinSettings {
+    fn default() -> Self {
+        Self {
+            episodes: 48,
+            members: 4,
+            hidden: 64,
+            layers: 2,
+            epochs: 30,
+        }
+    }
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            iterations: 200,
+            games: 128,
+            steps: 60,
+            hidden: 64,
+            learning_rate: 1e-3,
+            gamma: 0.97,
+            gae_lambda: 0.95,
+            clip: 0.2,
+            entropy: 0.01,
+            epochs: 4,
+            minibatches: 4,
+            checkpoint_every: 20,
+            stop: None,
+        }
+    }
+}
+
+impl Default for AnalyzeSettings {
+    fn default() -> Self {
+        Self { episodes: 4 }
+    }
+}
+
+impl Default for EvaluateSettings {
+    fn default() -> Self {
+        Self {
+            seeds: 5,
+            grid: 24,
+            validation_seeds: 2,
+            constant_episodes: 60,
+        }
+    }
+}
