@@ -2,6 +2,7 @@
 
 mod hpa;
 mod refusals;
+mod emulator;
 mod scenario;
 mod traces;
 mod workload;
