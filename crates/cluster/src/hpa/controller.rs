@@ -70,8 +70,8 @@ impl HpaController {
     /// If `current` does not hold one count per service.
     pub fn seed_recommendations(&mut self, time_s: f64, current: &[u32]) {
         assert_eq!(current.len(), self.services.len(), "one count per service");
-        for service in 0..current.len() {
-            self.seed_service(service, time_s, current[service]);
+        for (service, current) in current.iter().enumerate() {
+            self.seed_service(service, time_s, *current);
         }
     }
 

@@ -1,9 +1,10 @@
 //! Evaluates files of HPA cases: facts transcribed from Kubernetes' own tests, or our own in the
 //! same format.
 //!
-//! `format` is the file as it is written, `position` finds the key that a fault of the text belongs
+//! `cases` and `format` are the file as it is written, `position` finds the key that a fault of the text belongs
 //! to, `functions` runs the cases of single functions, `whole` those of one whole reconcile.
 
+mod cases;
 mod format;
 mod functions;
 mod position;
@@ -15,7 +16,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Constants, Direction, Rules};
-use format::{DefaultsText, File};
+use cases::File;
+use format::{DefaultsText, Object};
 
 /// What a replay found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -115,7 +117,8 @@ impl Checked {
 /// The text is not of that format. Unknown fields and values are refused with their path, so that
 /// nothing is skipped silently.
 pub fn replay(json: &str) -> Result<ReplayReport, ReplayError> {
-    let file: File = serde_json::from_str(json).map_err(|error| position::locate(json, &error))?;
+    let Object(file): Object<File> =
+        serde_json::from_str(json).map_err(|error| position::locate(json, &error))?;
     let constants = file
         .test_harness_constants
         .as_ref()
@@ -238,7 +241,7 @@ fn differences_of_defaults(defaults: &DefaultsText) -> Vec<Difference> {
             &defaults.behavior_scale_down,
         ),
     ] {
-        if let Some(rules) = rules {
+        if let Some(Object(rules)) = rules {
             compare(
                 key,
                 format!("{:?}", rules.fill(direction)),

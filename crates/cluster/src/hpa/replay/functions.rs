@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{
     Checked, ReplayError,
-    format::{
-        CalculatorCase, ConvertCase, GroupCase, GroupPod, Kind, LimitCase, NOW_S, RateCase,
-        RequestCase, ResourceName, RulesText, StabilizeCase, StabilizeWithBehaviorCase, Start,
-        Status, StoreCase, UsageCase, events, policies_of, recommendations,
+    cases::{
+        CalculatorCase, ConvertCase, GroupCase, GroupPod, Kind, LimitCase, RateCase, RequestCase,
+        ResourceName, StabilizeCase, StabilizeWithBehaviorCase, StoreCase, UsageCase,
     },
+    format::{NOW_S, Object, RulesText, Start, Status, events, policies_of, recommendations},
 };
 use crate::{
     hpa::{
@@ -50,10 +50,10 @@ fn limited(limited: Limited) -> Value {
     json!({ "replicas": limited.replicas, "reason": limited.reason })
 }
 
-fn fill(rules: Option<&RulesText>, direction: Direction) -> Rules {
+pub(super) fn fill(rules: Option<&Object<RulesText>>, direction: Direction) -> Rules {
     rules.map_or_else(
         || Rules::default_for(direction),
-        |rules| rules.fill(direction),
+        |Object(rules)| rules.fill(direction),
     )
 }
 
@@ -83,7 +83,7 @@ pub(super) fn replica_calculator(
     let pods = calculator_pods(case);
     let current = case.current_replicas;
     let got = propose(&spec, &metric, current, current, &pods, &reading);
-    let expect = &case.expect;
+    let expect = &case.expect.0;
     let mut expected = serde_json::Map::new();
     let mut given = serde_json::Map::new();
     let mut compare = |key: &str, wanted: Option<Value>, value: Value| {
@@ -348,11 +348,11 @@ pub(super) fn requests(case: &RequestCase) -> Checked {
     let got = pod_request("pod", &resources, container, case.pod_level_resources_gate)
         .map(|request| json!({ "request_milli": request }))
         .map_err(|error| error.to_string());
-    match &case.expect.error_contains {
+    match &case.expect.0.error_contains {
         Some(fragment) => error_checked(&case.id, fragment, got),
         None => Checked::equal(
             &case.id,
-            json!({ "request_milli": case.expect.request_milli }),
+            json!({ "request_milli": case.expect.0.request_milli }),
             got.unwrap_or_else(|error| json!({ "error": error })),
         ),
     }
@@ -373,7 +373,7 @@ pub(super) fn convert(case: &ConvertCase, constants: &Constants) -> Checked {
 }
 
 pub(super) fn limit(case: &LimitCase) -> Checked {
-    let rules = case.rules.fill(case.direction);
+    let rules = case.rules.0.fill(case.direction);
     let got = limit_in_direction(case.current, case.direction, &rules, &[], &[], NOW_S);
     Checked::equal(&case.id, json!(case.expect), json!(got))
 }

@@ -4,17 +4,15 @@ use serde_json::{Value, json};
 
 use super::{
     Checked, ReplayError,
-    format::{
-        Conditions, ErrorText, Inject, MetricText, NOW_S, ReconcileCase, Start, Status,
-        recommendations,
-    },
-    functions::{pod, pod_name, sample},
+    cases::{Conditions, ErrorText, Inject, MetricText, ReconcileCase},
+    format::{NOW_S, Start, Status, recommendations},
+    functions::{fill, pod, pod_name, sample},
 };
 use crate::{
     hpa::{
         Behavior, Condition, Constants, Direction, ErrorLabel, Gates, HpaInput, HpaOutcome,
         HpaSpec, HpaState, LONG_AGO_S, Metric, MetricError, MetricTarget, Pod, Reading,
-        ReadyCondition, Reason, Rules, Scale, Selector, Write, reconcile,
+        ReadyCondition, Reason, Scale, Selector, Write, reconcile,
     },
     observation::PodPhase,
 };
@@ -127,15 +125,9 @@ fn spec(case: &ReconcileCase, constants: &Constants, path: &str) -> Result<HpaSp
         .enumerate()
         .map(|(index, text)| metric(text, &format!("{path}.metrics[{index}]")))
         .collect::<Result<_, _>>()?;
-    let rules = |text: Option<&super::format::RulesText>, direction| {
-        text.map_or_else(
-            || Rules::default_for(direction),
-            |text| text.fill(direction),
-        )
-    };
     let behavior = (case.scale_up.is_some() || case.scale_down.is_some()).then(|| Behavior {
-        scale_up: rules(case.scale_up.as_ref(), Direction::Up),
-        scale_down: rules(case.scale_down.as_ref(), Direction::Down),
+        scale_up: fill(case.scale_up.as_ref(), Direction::Up),
+        scale_down: fill(case.scale_down.as_ref(), Direction::Down),
     });
     Ok(HpaSpec {
         min: case.min,
