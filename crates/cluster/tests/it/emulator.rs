@@ -68,6 +68,7 @@ fn scenario(mut services: Vec<Service>, rate: f64, duration_s: f64) -> Scenario 
         format: 1,
         name: "test".to_owned(),
         extends: None,
+        use_contexts: None,
         services,
         nodes: vec![NodePool {
             count: 1,
