@@ -15,8 +15,8 @@ use karma_cluster::{Scenario, ServiceMetrics, action::CHOICES};
 use karma_moise::{Member, Organization, SpecFault, State};
 use serde::{Deserialize, Serialize};
 
-pub use features::vocabulary;
 use features::Features;
+pub use features::vocabulary;
 pub use karma_moise::Guidance;
 
 /// Why an organisation cannot guide the team of a scenario.

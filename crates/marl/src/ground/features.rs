@@ -57,7 +57,11 @@ pub fn vocabulary(scenario: &Scenario) -> Vocabulary {
     let downstream: Vec<Vec<usize>> = (0..n).map(|s| reachable(&calls, s)).collect();
     let reverse = |relation: &[Vec<usize>]| -> Vec<Vec<usize>> {
         (0..n)
-            .map(|to| (0..n).filter(|from| relation[*from].contains(&to)).collect())
+            .map(|to| {
+                (0..n)
+                    .filter(|from| relation[*from].contains(&to))
+                    .collect()
+            })
             .collect()
     };
     let (callers, upstream) = (reverse(&calls), reverse(&downstream));

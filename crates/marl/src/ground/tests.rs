@@ -16,7 +16,9 @@ const KARMA: &str = include_str!("../../../../scenarios/organizations/karma.yaml
 const PIPELINE: &str = include_str!("../../../../scenarios/pipeline.yaml");
 
 fn pipeline() -> Scenario {
-    scenario::parse(PIPELINE, Path::new("pipeline.yaml")).unwrap()
+    scenario::parse(PIPELINE, Path::new("pipeline.yaml"))
+        .unwrap()
+        .scenario
 }
 
 fn organization() -> Organization {

@@ -150,7 +150,8 @@ impl Program {
 
     fn lay_nodes(&mut self, nodes: &[(u32, Op, Slot, Node)], place: &[Slot]) {
         let at = |slot: Slot| place[usize::from(slot)];
-        for (index, (_, op, _, node)) in nodes.iter().enumerate() {
+        let mut depth_of_run = 0;
+        for (index, (depth, op, _, node)) in nodes.iter().enumerate() {
             let a = at(node.a);
             let c = match node.op {
                 Op::Choose(condition) => at(condition),
@@ -168,12 +169,14 @@ impl Program {
                 c,
             });
             match self.runs.last_mut() {
-                Some(run) if run.op == *op => run.nodes.1 += 1,
+                // Nodes of one depth do not read each other; those of the next depth do.
+                Some(run) if run.op == *op && depth_of_run == *depth => run.nodes.1 += 1,
                 _ => self.runs.push(Run {
                     op: *op,
                     nodes: (index as u32, index as u32 + 1),
                 }),
             }
+            depth_of_run = *depth;
         }
     }
 
@@ -354,6 +357,20 @@ mod bits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chain_of_one_operation_is_computed_in_order() {
+        let mut graph = Graph::default();
+        let inputs: Vec<Slot> = (0..5).map(|i| graph.input(format!("x{i}"))).collect();
+        let mut sum = inputs[0];
+        for input in &inputs[1..] {
+            sum = graph.node(Op::Add, sum, *input);
+        }
+        let (program, place) = Program::new(&graph, &[sum]);
+        let mut memory = program.memory();
+        program.step(&mut memory, &[1.0, 2.0, 4.0, 8.0, 16.0], &[]);
+        assert_eq!(memory.value(place[usize::from(sum)]), 31.0);
+    }
 
     #[test]
     fn series_remember_exactly_what_they_say() {
