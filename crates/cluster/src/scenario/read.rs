@@ -1,6 +1,9 @@
 //! From a file to a checked scenario.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{Scenario, TraceWorkload, check::Finding, reference::struct_schema};
 use crate::{
@@ -10,6 +13,13 @@ use crate::{
 
 /// The version of the format that this code reads.
 const FORMAT: i128 = 1;
+
+/// The organization that comes with karma, under the name by which the shipped scenarios call it:
+/// what `karma init` prints works wherever it is put. A file of that name wins.
+const BUILT_IN: (&str, &str) = (
+    "organizations/karma.yaml",
+    include_str!("../../../../scenarios/organizations/karma.yaml"),
+);
 
 /// A scenario and the files it was read from.
 #[derive(Clone, Debug)]
@@ -222,11 +232,15 @@ impl Sources {
         scenario: &Scenario,
         findings: &mut Vec<Finding>,
     ) -> Option<(PathBuf, String)> {
-        let file = self.resolve(scenario.team.organization.as_ref()?);
+        let named = scenario.team.organization.as_ref()?;
+        let file = self.resolve(named);
         match std::fs::read_to_string(&file) {
             Ok(text) => {
                 self.files.push(file.clone());
                 Some((file, text))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && named == BUILT_IN.0 => {
+                Some((BUILT_IN.0.into(), BUILT_IN.1.to_owned()))
             }
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", file.display());

@@ -30,7 +30,7 @@ pub(crate) fn check(path: &Path, output: Output) -> Outcome {
             "scenario": name, "services": services, "contexts": contexts, "faults": [],
         }))?,
         Output::Text => console::data(format_args!(
-            "{}: scenario {name} is well: {services} services, {contexts} contexts",
+            "{}: scenario {name} is well; services: {services}, contexts: {contexts}",
             path.display()
         ))?,
     }

@@ -35,7 +35,7 @@ contexts:
 
 /// What in [`WELL`] is replaced by what, and words that `karma check` then says, its line first.
 const SCENARIOS: [(&str, &str, &str, &[&str]); 22] = [
-    ("a broken file", "[{to: back}]", "[{to: back", &[":11"]),
+    ("a broken file", "[{to: back}]", "[{to: back", &[":22"]),
     (
         "an unknown key",
         "name: well",
@@ -64,7 +64,7 @@ const SCENARIOS: [(&str, &str, &str, &[&str]); 22] = [
         "a cycle of calls",
         "rate_per_replica: 60",
         "rate_per_replica: 60\n    calls: [{to: front}]",
-        &["cycle"],
+        &["services[1].calls[0].to", "circle"],
     ),
     (
         "a call of nobody",
@@ -199,6 +199,45 @@ fn every_broken_scenario_is_refused_at_its_line() {
         check(ended, 2, says, case);
     }
     assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
+}
+
+#[test]
+fn a_broken_organization_is_refused_at_its_line() {
+    let folder = command::folder("organizations");
+    let root = crate::workspace::root();
+    let text = fs::read_to_string(root.join("scenarios/organizations/karma.yaml")).unwrap();
+    let scenario = WELL.replace("nodes:", "team: {organization: ill.yaml}\nnodes:");
+    fs::write(folder.join("scenario.yaml"), scenario).unwrap();
+    let broken = [
+        (
+            "an unknown key",
+            "format: 1",
+            "format: 1\nfrob: 1",
+            &["ill.yaml:", "frob"],
+        ),
+        (
+            "a goal of nobody",
+            "{goal: no_backlog,",
+            "{goal: frob,",
+            &["ill.yaml:", "frob"],
+        ),
+        (
+            "an unknown word in a rule",
+            "idle(s)",
+            "iddle(s)",
+            &["ill.yaml:", "iddle"],
+        ),
+    ];
+    for (case, from, to, says) in broken {
+        assert!(text.contains(from), "{case}");
+        fs::write(folder.join("ill.yaml"), text.replacen(from, to, 1)).unwrap();
+        check(
+            command::run(&folder, &["check", "scenario.yaml"]),
+            2,
+            says,
+            case,
+        );
+    }
 }
 
 #[test]
