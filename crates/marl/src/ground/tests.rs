@@ -13,12 +13,10 @@ use proptest::prelude::*;
 use super::{Guidance, Guides, History};
 
 const KARMA: &str = include_str!("../../../../scenarios/organizations/karma.yaml");
-const PIPELINE: &str = include_str!("../../../../scenarios/pipeline.yaml");
+const PIPELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/pipeline.yaml");
 
 fn pipeline() -> Scenario {
-    scenario::parse(PIPELINE, Path::new("pipeline.yaml"))
-        .unwrap()
-        .scenario
+    scenario::load(Path::new(PIPELINE)).unwrap().scenario
 }
 
 fn organization() -> Organization {
