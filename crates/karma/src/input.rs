@@ -9,12 +9,14 @@ use anyhow::Context;
 use karma_cluster::{
     Scenario,
     scenario::{self, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
+    units::Seconds,
+    workload::trace::{self, TraceError},
 };
 
 use crate::{
     args::{StepArgs, Unit, WorkloadArgs},
-    run_dir,
-    status::{Blame, Failure, Outcome},
+    console, run_dir,
+    status::{Blame, ExitStatus, Failure, Outcome},
 };
 
 /// Folder of a run directory with copies of the files that its scenario reads, so that the
@@ -38,10 +40,9 @@ impl Input {
     /// Reads the scenario that `args` name, with what they override.
     pub(crate) fn read(args: &StepArgs, workload: Option<&WorkloadArgs>) -> Outcome<Self> {
         let mut loaded = scenario::load(&args.scenario).refuse()?;
-        if let Some(given) = workload.and_then(given_workload) {
-            override_workload(&mut loaded.scenario, given?);
-            let text = scenario::to_yaml(&loaded.scenario);
-            loaded = scenario::parse(&text, &args.scenario).refuse()?;
+        if let Some((args, file)) = workload.and_then(|args| Some((args, args.workload.as_ref()?)))
+        {
+            loaded.scenario = with_workload(&loaded.scenario, args, file)?;
         }
         if let Some(seed) = args.seed {
             loaded.scenario.seed = seed;
@@ -138,26 +139,20 @@ fn workloads(scenario: &mut Scenario) -> impl Iterator<Item = &mut Workload> {
         .chain(contexts.filter_map(|context| context.workload.as_mut()))
 }
 
-/// The recorded workload of the command line, if any.
-fn given_workload(args: &WorkloadArgs) -> Option<Outcome<TraceWorkload>> {
-    let file = args.workload.as_ref()?;
-    Some(trace_workload(args, file))
-}
-
-fn trace_workload(args: &WorkloadArgs, file: &Path) -> Outcome<TraceWorkload> {
-    let file = std::path::absolute(file)
+/// `scenario` driven by the recorded workload in `file`.
+fn with_workload(scenario: &Scenario, args: &WorkloadArgs, file: &Path) -> Outcome<Scenario> {
+    let absolute = std::path::absolute(file)
         .with_context(|| format!("cannot find {}", file.display()))
         .refuse()?;
-    let seconds = karma_cluster::units::Seconds;
-    Ok(TraceWorkload {
-        file: file.to_string_lossy().into_owned(),
+    let asked = TraceWorkload {
+        file: absolute.to_string_lossy().into_owned(),
         column: args.workload_column.clone(),
-        interval: args.workload_interval.unwrap_or(seconds(1.0)),
+        interval: args.workload_interval.unwrap_or(Seconds(1.0)),
         unit: match args.workload_unit {
             None | Some(Unit::Count) => TraceUnit::Count,
             Some(Unit::Rps) => TraceUnit::Rps,
         },
-        start: args.workload_start.unwrap_or(seconds(0.0)),
+        start: args.workload_start.unwrap_or_default(),
         duration: args.workload_duration,
         scale: match args.workload_scale.as_deref() {
             None | Some("auto") => TraceScale::Auto,
@@ -167,15 +162,20 @@ fn trace_workload(args: &WorkloadArgs, file: &Path) -> Outcome<TraceWorkload> {
             })?),
         },
         rates: Vec::new().into(),
-    })
-}
-
-/// Drives all of `scenario`, every context, with `trace`.
-fn override_workload(scenario: &mut Scenario, trace: TraceWorkload) {
-    // A recorded rate has its own noise.
-    scenario.workload.noise = 0.0;
-    scenario.workload.shape = Shape::Trace(trace);
-    for context in &mut scenario.contexts {
-        context.workload = None;
+    };
+    let refuse = |error: TraceError| Failure {
+        status: ExitStatus::Refused,
+        hint: Some(error.hint().to_owned()),
+        error: anyhow::Error::from(error).context("the workload cannot be used"),
+    };
+    let trace = trace::load(file, asked).map_err(refuse)?;
+    let scenario = scenario.with_workload(trace).map_err(refuse)?;
+    if let Shape::Trace(TraceWorkload {
+        scale: TraceScale::Factor(factor),
+        ..
+    }) = &scenario.workload.shape
+    {
+        console::say(format_args!("workload: {} times {factor}", file.display()));
     }
+    Ok(scenario)
 }

@@ -101,4 +101,8 @@ fn a_step_can_be_done_alone_and_again() {
     }
     command::run(&folder, &["fit", "tiny.yaml", "--force"]).expect(0);
     assert!(before == command::contents(&folder.join("runs/tiny/model")));
+    // The run directory is whole by itself: its own scenario is the same input.
+    let own = "runs/tiny/scenario.yaml";
+    let same = command::run(&folder, &["fit", own, "--out", "runs/tiny"]).expect(0);
+    assert!(same.stderr.contains("left alone"), "{same:#?}");
 }
