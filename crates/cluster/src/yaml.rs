@@ -8,6 +8,7 @@ mod conform;
 mod deserialize;
 mod document;
 mod fault;
+mod invent;
 mod merge;
 mod schema;
 mod suggest;

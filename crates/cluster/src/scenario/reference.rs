@@ -150,7 +150,11 @@ fn described<'a>(schema: Schema<'a>, types: &mut Vec<(String, Schema<'a>)>) -> S
             .map(|l| format!("≥ {l}")),
     );
     limits.extend(limit("exclusiveMinimum").map(|l| format!("> {l}")));
-    limits.extend(limit("maximum").map(|l| format!("≤ {l}")));
+    limits.extend(
+        limit("maximum")
+            .filter(|most| *most < f64::from(u32::MAX))
+            .map(|l| format!("≤ {l}")),
+    );
     limits.extend(limit("exclusiveMaximum").map(|l| format!("< {l}")));
     if limits.is_empty() {
         kind

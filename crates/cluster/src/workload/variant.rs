@@ -20,7 +20,7 @@ pub fn training_variant(scenario: &Scenario, seed: u64) -> Scenario {
     let mut variant = scenario.clone();
     let mut stream = seed::derive(seed, "training variant", 0);
     let shift = draw_shift(&variant, &mut stream);
-    let moved = |at: Seconds| Seconds((at.seconds() + shift).round().max(0.0));
+    let moved = |at: Seconds| Seconds((at.seconds() + shift).max(0.0));
     let load = stream.gen_range(0.6..1.3);
     let surge = stream.gen_range(0.6..1.4);
     match &mut variant.workload.shape {
@@ -79,7 +79,8 @@ fn draw_shift(scenario: &Scenario, stream: &mut Stream) -> f64 {
     let least = (CALM_S - onset).min(0.0);
     let most = (scenario.duration.seconds() - CALM_S - end).max(0.0);
     if onset.is_finite() && least < most {
-        stream.gen_range(least..most)
+        // Whole seconds, so that what was written in seconds stays so.
+        stream.gen_range(least..most).round()
     } else {
         0.0
     }

@@ -170,7 +170,9 @@ impl<'a> Schema<'a> {
 
     /// A limit such as `minimum`, of this place or of what it refers to.
     pub(crate) fn limit(&self, name: &str) -> Option<f64> {
-        self.outer[name].as_f64().or(self.json[name].as_f64())
+        let limit = self.outer[name].as_f64().or(self.json[name].as_f64());
+        let counts = name == "maximum" && self.json["format"] == "uint32";
+        limit.or(counts.then_some(f64::from(u32::MAX)))
     }
 
     /// What this place is for, in the words of its documentation.

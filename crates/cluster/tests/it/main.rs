@@ -1,8 +1,8 @@
 //! Integration tests of the cluster crate: one binary, one file per subject.
 
+mod emulator;
 mod hpa;
 mod refusals;
-mod emulator;
 mod scenario;
 mod traces;
 mod workload;
@@ -17,6 +17,7 @@ fn workspace(path: &str) -> PathBuf {
 }
 
 /// Compares `got` with the golden file at `path` of the workspace; `UPDATE_GOLDEN=1` rewrites it.
+#[expect(clippy::disallowed_methods, reason = "how a person asks for new golden files")]
 fn assert_golden(path: &str, got: &str) {
     let file = workspace(path);
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {

@@ -4,6 +4,7 @@
 use std::{fmt::Write, fs, path::Path};
 
 use karma_cluster::scenario;
+use proptest::prelude::*;
 
 use crate::{assert_golden, workspace};
 
@@ -558,5 +559,39 @@ fn the_limits_in_the_schema_are_limits_of_the_reader() {
             "{inside}: {}",
             inside_outcome.unwrap_err()
         );
+    }
+}
+
+#[test]
+fn a_deep_text_is_refused_and_not_followed_to_the_end_of_the_stack() {
+    for open in ["[", "{a: "] {
+        let text = format!("format: 1\nname: {}", open.repeat(100_000));
+        assert!(scenario::parse(&text, Path::new("deep.yaml")).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever is wrong with a text, it is told within the text, and nothing panics.
+    #[test]
+    fn a_damaged_scenario_is_read_or_refused(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..12), 1..4),
+        filler in prop::sample::select(vec!["", " ", "0", "-1", "x", ": ", "\n", "{", "]", "~", "[1]"]),
+    ) {
+        let mut text = include_str!("../golden/kinds.yaml").to_owned();
+        for (at, length) in &cuts {
+            let at = at.index(text.len());
+            let end = (at + length).min(text.len());
+            text.replace_range(at..end, filler);
+        }
+        let lines = text.lines().count() as u64;
+        if let Err(refusals) = scenario::parse(&text, &workspace("scenarios/damaged.yaml")) {
+            prop_assert!(!refusals.0.is_empty());
+            for fault in &refusals.0 {
+                prop_assert!(fault.line <= lines + 1, "{fault}");
+                prop_assert!(!fault.message.is_empty());
+            }
+        }
     }
 }

