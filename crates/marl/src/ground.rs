@@ -1,9 +1,9 @@
-//! Grounding: what the words of an organisation mean on a cluster.
+//! Grounding: what the words of an organization mean on a cluster.
 //!
 //! [`Guides`] gives the `moise` crate its vocabulary (subjects are services, features come from
 //! [`ServiceMetrics`] and the scenario, actions are choices of a head) and evaluates the compiled
-//! organisation once per game and window. Which numbers make a queue high or a rate rising is said
-//! by the organisation file, not here; see [`vocabulary`] for the words it may use.
+//! organization once per game and window. Which numbers make a queue high or a rate rising is said
+//! by the organization file, not here; see [`vocabulary`] for the words it may use.
 
 mod features;
 #[cfg(test)]
@@ -19,11 +19,11 @@ use features::Features;
 pub use features::vocabulary;
 pub use karma_moise::Guidance;
 
-/// Why an organisation cannot guide the team of a scenario.
+/// Why an organization cannot guide the team of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GroundError {
-    /// The organisation does not fit the scenario; every fault with its key path.
-    #[error("the organisation does not fit the scenario: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    /// The organization does not fit the scenario; every fault with its key path.
+    #[error("the organization does not fit the scenario: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Organization(Vec<SpecFault>),
 }
 
@@ -54,7 +54,7 @@ impl Guides {
     /// Compiles `organization` for the services and the team of `scenario`.
     ///
     /// # Errors
-    /// [`GroundError`] with every fault of the organisation.
+    /// [`GroundError`] with every fault of the organization.
     pub fn new(organization: &Organization, scenario: &Scenario) -> Result<Self, GroundError> {
         let team: Vec<Member> = scenario
             .team

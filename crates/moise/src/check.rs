@@ -1,4 +1,4 @@
-//! Faults of an organisation that can be seen without a vocabulary.
+//! Faults of an organization that can be seen without a vocabulary.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Everything an organisation implies: the closure of MOISE+ under its axioms.
+//! Everything an organization implies: the closure of MOISE+ under its axioms.
 //!
 //! Axioms are numbered as in Hübner's specification of the model: inheritance is transitive (A1),
 //! authority implies communication implies acquaintance (A2), links and compatibilities pass to
@@ -39,7 +39,7 @@ pub struct ImpliedCompatibility {
     pub scope: Scope,
 }
 
-/// What an organisation implies.
+/// What an organization implies.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Closure {
     /// Super-roles of each role, nearest first, itself included.

@@ -1,4 +1,4 @@
-//! From a checked organisation to the guides of a team.
+//! From a checked organization to the guides of a team.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ struct Instance {
     listed: Vec<Effect>,
 }
 
-/// Compiles one organisation.
+/// Compiles one organization.
 pub(crate) struct Compiler<'a> {
     organization: &'a Organization,
     vocabulary: &'a Vocabulary,
@@ -80,7 +80,7 @@ impl<'a> Compiler<'a> {
         let instances = self.instances(&mut binder);
         let goals = self.goals(&mut binder);
         if binder.graph.overflowed() {
-            self.fault("rules", "the organisation is too large to compile", "");
+            self.fault("rules", "the organization is too large to compile", "");
         }
         if self.faults.is_empty() {
             self.contradictions(&binder, &instances, team);
@@ -259,17 +259,17 @@ impl<'a> Compiler<'a> {
             }
         }
         let all = self.vocabulary.all_choices();
-        if matches!(rule.then, Then::Forbid(_)) && rule.hardness >= 1.0 {
-            if let Some(effect) = listed.iter().find(|e| e.choices == all) {
-                let subject = &self.vocabulary.subjects[usize::from(effect.head)];
-                let message = format!("leaves no choice for `{subject}`");
-                self.fault(
-                    format!("rules[{index}].then.{verb}"),
-                    message,
-                    "leave at least one action, e.g. `hold`",
-                );
-                return None;
-            }
+        let forbids = matches!(rule.then, Then::Forbid(_)) && rule.hardness >= 1.0;
+        let emptied = listed.iter().find(|e| forbids && e.choices == all);
+        if let Some(effect) = emptied {
+            let subject = &self.vocabulary.subjects[usize::from(effect.head)];
+            let message = format!("leaves no choice for `{subject}`");
+            self.fault(
+                format!("rules[{index}].then.{verb}"),
+                message,
+                "leave at least one action, e.g. `hold`",
+            );
+            return None;
         }
         Some(Instance {
             rule: index,

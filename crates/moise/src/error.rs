@@ -1,8 +1,8 @@
-//! What is wrong with an organisation, and where.
+//! What is wrong with an organization, and where.
 
 use std::fmt;
 
-/// One fault of an organisation. The crate knows key paths; who reads the file adds lines.
+/// One fault of an organization. The crate knows key paths; who reads the file adds lines.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct SpecFault {
     /// Path of the offending key, e.g. `rules[3].when`.

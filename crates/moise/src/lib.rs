@@ -1,4 +1,4 @@
-//! Organisations as data: roles, groups, missions, norms and guides (MOISE+ and MOISE+MARL).
+//! Organizations as data: roles, groups, missions, norms and guides (MOISE+ and MOISE+MARL).
 //!
 //! [`RawOrganization`] is what a file says, [`Organization`] is the same checked and closed under
 //! the axioms of MOISE+, [`Guides`] is what remains after compiling it against a [`Vocabulary`]:
@@ -7,7 +7,7 @@
 //! Data flows `file → RawOrganization → Organization → (Vocabulary) → Guides → masks, rewards`.
 //!
 //! The crate knows names and types, never what they stand for: a vocabulary's *subjects* may be
-//! services, rooms or players. Loading an organisation executes nothing.
+//! services, rooms or players. Loading an organization executes nothing.
 
 mod check;
 mod closure;

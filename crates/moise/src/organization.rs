@@ -1,4 +1,4 @@
-//! An organisation that was checked and closed.
+//! An organization that was checked and closed.
 
 use crate::{
     Guides, RawOrganization, SpecFault, Vocabulary, check, closure::Closure, compile::Compiler,
@@ -9,11 +9,11 @@ use crate::{
 pub struct Member {
     /// Name of the agent.
     pub name: String,
-    /// Role, as the organisation names it.
+    /// Role, as the organization names it.
     pub role: String,
 }
 
-/// An organisation without faults in itself; names of the vocabulary are checked by
+/// An organization without faults in itself; names of the vocabulary are checked by
 /// [`Organization::compile`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Organization {
@@ -36,13 +36,13 @@ impl Organization {
         }
     }
 
-    /// The organisation as written.
+    /// The organization as written.
     #[must_use]
     pub fn raw(&self) -> &RawOrganization {
         &self.raw
     }
 
-    /// What the organisation implies.
+    /// What the organization implies.
     #[must_use]
     pub fn closure(&self) -> &Closure {
         &self.closure

@@ -1,4 +1,4 @@
-//! What an organisation file says, word for word.
+//! What an organization file says, word for word.
 //!
 //! Unknown keys are refused, nothing here is code: conditions are text in one expression language
 //! whose parser is the only part of it that is used.
@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// An organisation as written.
+/// An organization as written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawOrganization {
     /// Version of this format; 1.
     pub format: u32,
-    /// Name of the organisation.
+    /// Name of the organization.
     pub name: String,
     /// What it is for, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -88,7 +88,7 @@ pub struct Label {
     pub description: String,
 }
 
-/// Expected behaviour of a position.
+/// Expected behavior of a position.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Role {
@@ -387,7 +387,7 @@ pub enum Then {
     Forbid(Vec<String>),
     /// These actions are rewarded; never a mask.
     Prefer(Vec<String>),
-    /// These actions are penalised; never a mask.
+    /// These actions are penalized; never a mask.
     Avoid(Vec<String>),
 }
 

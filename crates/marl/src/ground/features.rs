@@ -37,7 +37,7 @@ const FEATURES: [&str; 22] = [
     "max_replicas",
 ];
 
-/// The words that an organisation may use about `scenario`.
+/// The words that an organization may use about `scenario`.
 ///
 /// Subjects are its services; `any` means all of them, `entries` those that receive outside
 /// traffic. `calls`, `callers`, `downstream` and `upstream` are relations, `entry` is a fact.

@@ -52,7 +52,7 @@ impl Meaning {
 /// Variables and the subjects they stand for.
 pub(crate) type Variables = Vec<(String, usize)>;
 
-/// Binds terms to a vocabulary, the labels of an organisation and its goals.
+/// Binds terms to a vocabulary, the labels of an organization and its goals.
 pub(crate) struct Binder<'a> {
     vocabulary: &'a Vocabulary,
     labels: &'a BTreeMap<String, (Option<String>, Term)>,

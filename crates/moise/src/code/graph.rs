@@ -1,4 +1,4 @@
-//! Expressions as a graph with shared parts: equal sub-expressions of a whole organisation are one
+//! Expressions as a graph with shared parts: equal sub-expressions of a whole organization are one
 //! node, constants are folded.
 
 use std::collections::BTreeMap;
@@ -159,10 +159,9 @@ impl Graph {
                 (_, Content::Node(Node { op: Op::Not, a, .. })) => Some(*a),
                 _ => None,
             },
-            Op::Choose(condition) => match self.known(condition) {
-                Some(value) => Some(if value == 0.0 { b } else { a }),
-                None => None,
-            },
+            Op::Choose(condition) => self
+                .known(condition)
+                .map(|value| if value == 0.0 { b } else { a }),
             Op::Delta { .. } => ka.map(|_| self.constant(0.0)),
             Op::Mean { .. } => ka.map(|_| a),
             _ => match (ka, kb) {

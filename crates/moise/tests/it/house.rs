@@ -30,7 +30,7 @@ pub(crate) const DOWN: u8 = 0b001;
 pub(crate) const HOLD: u8 = 0b010;
 pub(crate) const UP: u8 = 0b100;
 
-/// Reads an organisation; the header may be left out.
+/// Reads an organization; the header may be left out.
 pub(crate) fn raw(mut value: serde_json::Value) -> RawOrganization {
     value["format"] = 1.into();
     value["name"] = "house".into();

@@ -1,4 +1,4 @@
-//! Organisations from their text to their masks and rewards.
+//! Organizations from their text to their masks and rewards.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
