@@ -1,5 +1,6 @@
 //! One module per step: what it reads, which crate does the work, what it writes, what it shows.
 
+mod analyze;
 mod fit;
 mod report;
 mod train;
@@ -57,7 +58,8 @@ pub(crate) fn make(step: Step, job: &Job<'_>) -> Outcome<()> {
         Step::Fit => fit::make(job),
         Step::Train => train::make(job),
         Step::Report => report::make(job),
-        Step::Analyze | Step::Transfer | Step::Evaluate => {
+        Step::Analyze => analyze::make(job),
+        Step::Transfer | Step::Evaluate => {
             Err(Failure::refused(format_args!("{step} is being built")))
         }
     }
@@ -69,7 +71,8 @@ pub(crate) fn show(step: Step, run: &Path) -> Result<Shown> {
         Step::Fit => fit::show(run),
         Step::Train => train::show(run),
         Step::Report => report::show(run),
-        Step::Analyze | Step::Transfer | Step::Evaluate => Ok(Shown::default()),
+        Step::Analyze => analyze::show(run),
+        Step::Transfer | Step::Evaluate => Ok(Shown::default()),
     }
 }
 

@@ -22,13 +22,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let twin = Twin::load(&job.run.join("model")).refuse()?;
     let guides = organization::guides(job.organization, scenario)?;
     let folder = job.run.join("train");
-    let mut trainer = Trainer::new(
-        &twin,
-        scenario,
-        guides,
-        scenario.train.clone(),
-        scenario.seed,
-    )?;
+    let mut trainer = Trainer::new(&twin, scenario, guides, scenario.train, scenario.seed)?;
     let policy = trainer.run(job.watch, &mut |_| {}, &folder)?;
     bundle::save(
         &policy,
