@@ -12,7 +12,7 @@ use karma_moise::{Action, Vocabulary};
 /// will reach the service once everything before it keeps up. Loads are shares of declared
 /// capacity: of ready pods, or for `planned_load` of desired ones. `missing` counts pods that are
 /// desired and neither ready nor on their way.
-const FEATURES: [&str; 22] = [
+const FEATURES: [&str; 23] = [
     "queued",
     "queued_s",
     "utilization",
@@ -35,6 +35,7 @@ const FEATURES: [&str; 22] = [
     "restarts",
     "min_replicas",
     "max_replicas",
+    "rate_per_replica",
 ];
 
 /// The words that an organization may use about `scenario`.
@@ -217,6 +218,7 @@ impl Features {
             m.restarts,
             d.min,
             d.max,
+            d.rate_per_replica,
         ]
     }
 }

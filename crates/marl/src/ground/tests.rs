@@ -19,7 +19,7 @@ fn pipeline() -> Scenario {
     scenario::load(Path::new(PIPELINE)).unwrap().scenario
 }
 
-fn organization() -> Organization {
+pub(super) fn organization() -> Organization {
     let raw: RawOrganization = yaml::read(KARMA, Path::new("karma.yaml")).unwrap();
     Organization::check(raw).unwrap()
 }
