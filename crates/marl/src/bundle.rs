@@ -1,23 +1,134 @@
 //! Policies in files: `policy.safetensors` and `policy.json`.
+//!
+//! The manifest says what the policy's numbers mean: its layout, and every part of the scenario that
+//! the encoder, the decoder and the guides depend on. A policy loads only where all of that is the
+//! same.
 
-use std::path::Path;
+use std::{fs, io::Write, path::Path};
 
-use karma_cluster::Scenario;
+use karma_cluster::{Scenario, files};
+use karma_nn::{
+    Mlp,
+    store::{self, Archive},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::{Policy, error::Result};
+use crate::{
+    Policy,
+    error::{MarlError, Result},
+    policy::Layout,
+};
+
+/// Version of the two files.
+const FORMAT: u32 = 1;
+/// Weights.
+const WEIGHTS: &str = "policy.safetensors";
+/// Manifest.
+const MANIFEST: &str = "policy.json";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    format: u32,
+    /// Named by difference; see [`meaning`].
+    meaning: Value,
+    layout: Layout,
+    organization_sha256: String,
+    /// The whole scenario that the policy was trained for; told, not compared.
+    scenario_sha256: String,
+    weights_sha256: String,
+}
+
+/// Hexadecimal SHA-256.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a policy's inputs and outputs mean: names, and the numbers behind the encoder's scales.
+fn meaning(scenario: &Scenario) -> Value {
+    let services: Vec<Value> = scenario
+        .services
+        .iter()
+        .map(|service| {
+            json!({
+                "name": service.name,
+                "min_replicas": service.replicas.min,
+                "max_replicas": service.replicas.max,
+                "cpu_request_millicores": service.cpu_request.millicores(),
+                "memory_request_mib": service.memory_request.mebibytes(),
+                "rate_per_replica": service.rate_per_replica,
+            })
+        })
+        .collect();
+    json!({
+        "services": services,
+        "agents": scenario.team.agents,
+        "window_s": scenario.control.window.seconds(),
+        "slo_latency_s": scenario.slo.latency.seconds(),
+    })
+}
+
+/// The first difference between two values: its key path, what is found, what is expected.
+fn first_difference(path: &str, found: &Value, expected: &Value) -> Option<[String; 3]> {
+    let below = |key: &str| format!("{path}{}{key}", if path.is_empty() { "" } else { "." });
+    match (found, expected) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
+            keys.into_iter().find_map(|key| {
+                let of = |map: &serde_json::Map<String, Value>| {
+                    map.get(key).cloned().unwrap_or(Value::Null)
+                };
+                first_difference(&below(key), &of(a), &of(b))
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(i, (a, b))| first_difference(&below(&i.to_string()), a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            Some([below("length"), a.len().to_string(), b.len().to_string()])
+        }
+        (Value::Number(a), Value::Number(b)) => {
+            // Numbers went through decimal text: the last bit may differ.
+            let (x, y) = (a.as_f64()?, b.as_f64()?);
+            ((x - y).abs() > 1e-12 * y.abs())
+                .then(|| [path.to_owned(), a.to_string(), b.to_string()])
+        }
+        _ => {
+            (found != expected).then(|| [path.to_owned(), found.to_string(), expected.to_string()])
+        }
+    }
+}
 
 /// Writes `policy.safetensors` and `policy.json` into `dir`. `organization` is the text of the
 /// organisation file, empty without one; only its hash is kept.
 ///
 /// # Errors
 /// [`MarlError::File`](crate::MarlError::File).
-pub fn save(
-    _policy: &Policy,
-    _scenario: &Scenario,
-    _organization: &str,
-    _dir: &Path,
-) -> Result<()> {
-    todo!("lands next")
+pub fn save(policy: &Policy, scenario: &Scenario, organization: &str, dir: &Path) -> Result<()> {
+    let (weights, manifest) = (dir.join(WEIGHTS), dir.join(MANIFEST));
+    let mut archive = Archive::default();
+    policy.actor.export("actor", &mut archive);
+    let bytes = store::to_bytes(&archive).map_err(|e| MarlError::broken(&weights, e))?;
+    let contents = Manifest {
+        format: FORMAT,
+        meaning: meaning(scenario),
+        layout: policy.layout.clone(),
+        organization_sha256: sha256(organization.as_bytes()),
+        scenario_sha256: sha256(json!(scenario).to_string().as_bytes()),
+        weights_sha256: sha256(&bytes),
+    };
+    let text = serde_json::to_string_pretty(&contents)
+        .map_err(|e| MarlError::broken(&manifest, e))?
+        + "\n";
+    for (path, bytes) in [(&weights, bytes.as_slice()), (&manifest, text.as_bytes())] {
+        files::replace(path, |file| file.write_all(bytes)).map_err(|e| MarlError::file(path, e))?;
+    }
+    Ok(())
 }
 
 /// Reads a policy for `scenario` and the organisation whose text is `organization`.
@@ -26,6 +137,57 @@ pub fn save(
 /// [`MarlError::Mismatch`](crate::MarlError::Mismatch) with the first difference where the policy
 /// was trained for something else; [`MarlError::Broken`](crate::MarlError::Broken) where a file is
 /// damaged.
-pub fn load(_dir: &Path, _scenario: &Scenario, _organization: &str) -> Result<Policy> {
-    todo!("lands next")
+pub fn load(dir: &Path, scenario: &Scenario, organization: &str) -> Result<Policy> {
+    let (weights, path) = (dir.join(WEIGHTS), dir.join(MANIFEST));
+    let text = fs::read_to_string(&path).map_err(|e| MarlError::file(&path, e))?;
+    let bytes = fs::read(&weights).map_err(|e| MarlError::file(&weights, e))?;
+    let raw: Value = serde_json::from_str(&text).map_err(|e| MarlError::broken(&path, e))?;
+    let mismatch = |[what, found, expected]: [String; 3]| MarlError::Mismatch {
+        path: path.clone(),
+        what,
+        found,
+        expected,
+    };
+    // The version first: another one may have other keys.
+    if raw["format"] != FORMAT {
+        let found = raw["format"].to_string();
+        return Err(mismatch(["format".into(), found, FORMAT.to_string()]));
+    }
+    let manifest: Manifest =
+        serde_json::from_value(raw).map_err(|e| MarlError::broken(&path, e))?;
+    if let Some(difference) = first_difference("", &manifest.meaning, &meaning(scenario)) {
+        return Err(mismatch(difference));
+    }
+    let hidden = manifest.layout.shape.hidden.first().copied().unwrap_or(0);
+    let mut expected = Layout::new(scenario, hidden);
+    expected
+        .shape
+        .hidden
+        .clone_from(&manifest.layout.shape.hidden);
+    if let Some([what, found, expected]) =
+        first_difference("layout", &json!(manifest.layout), &json!(expected))
+    {
+        return Err(mismatch([what, found, expected]));
+    }
+    let asked = sha256(organization.as_bytes());
+    if manifest.organization_sha256 != asked {
+        return Err(mismatch([
+            "sha256 of the organization".into(),
+            manifest.organization_sha256,
+            asked,
+        ]));
+    }
+    if sha256(&bytes) != manifest.weights_sha256 {
+        return Err(MarlError::broken(
+            &weights,
+            "not the file that policy.json was written with",
+        ));
+    }
+    let archive = store::from_bytes(&bytes).map_err(|e| MarlError::broken(&weights, e))?;
+    let actor = Mlp::import(manifest.layout.shape.clone(), "actor", &archive)
+        .map_err(|e| MarlError::broken(&weights, e))?;
+    Ok(Policy {
+        layout: manifest.layout,
+        actor,
+    })
 }

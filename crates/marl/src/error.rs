@@ -62,3 +62,19 @@ pub enum MarlError {
 
 /// Result of this crate.
 pub type Result<T, E = MarlError> = std::result::Result<T, E>;
+
+impl MarlError {
+    pub(crate) fn file(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn broken(path: &std::path::Path, reason: impl std::fmt::Display) -> Self {
+        Self::Broken {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}

@@ -1,10 +1,15 @@
 //! The team as a controller.
 
-use karma_cluster::{Controller, Observation, Scenario};
+use karma_cluster::{
+    ActionSpace, Controller, Encoder, Observation, Scenario, ServiceMetrics,
+    action::{CHOICES, HOLD},
+};
+use karma_nn::{Heads, categorical::Distributions};
 
 use crate::{
     Guides, Policy,
     ground::{Guidance, History},
+    policy::{Layout, PolicyScratch},
 };
 
 /// What a team decided in one window, and why.
@@ -30,6 +35,13 @@ pub struct Team {
     policy: Policy,
     guides: Guides,
     history: History,
+    encoder: Encoder,
+    space: ActionSpace,
+    /// The window before; empty before the first.
+    before: Vec<ServiceMetrics>,
+    logits: Vec<f32>,
+    scratch: PolicyScratch,
+    distributions: Distributions,
 }
 
 impl Team {
@@ -39,12 +51,22 @@ impl Team {
     /// If the policy's layout is not the scenario's; [`crate::bundle::load`] checks it.
     #[must_use]
     pub fn new(policy: Policy, guides: Guides, scenario: &Scenario) -> Self {
-        let _ = scenario;
+        let layout = Layout::new(scenario, 1);
+        assert!(
+            policy.layout.services == layout.services && policy.layout.agents == layout.agents,
+            "a policy for the services and agents of the scenario"
+        );
         Self {
             last: TeamDecision::default(),
             history: guides.history(),
+            encoder: Encoder::new(scenario),
+            space: ActionSpace::new(scenario),
             policy,
             guides,
+            before: Vec::new(),
+            logits: Vec::new(),
+            scratch: PolicyScratch::default(),
+            distributions: Distributions::default(),
         }
     }
 
@@ -64,6 +86,50 @@ impl Team {
     pub fn history_mut(&mut self) -> &mut History {
         &mut self.history
     }
+
+    /// Adds what the guides pay each agent for the newest decision. Call once per window.
+    ///
+    /// # Panics
+    /// If `rewards` does not have one entry per agent.
+    pub fn guide_rewards(&mut self, rewards: &mut [f32]) {
+        self.guides
+            .reward(&mut self.history, &self.last.choices, rewards);
+    }
+
+    fn heads(&self) -> Heads {
+        self.policy.layout.heads()
+    }
+
+    /// Writes choices and unmasked choices of the newest logits.
+    fn choose(&mut self) {
+        let (heads, level) = (self.heads(), self.policy.actor.level());
+        let count = self.policy.layout.agents.len() * heads.heads;
+        let last = &mut self.last;
+        last.choices.resize(count, HOLD);
+        last.unmasked.resize(count, HOLD);
+        last.finite = self.logits.iter().all(|logit| logit.is_finite());
+        if !last.finite {
+            last.choices.fill(HOLD);
+            last.unmasked.fill(HOLD);
+            return;
+        }
+        let of = &mut self.distributions;
+        heads.evaluate(level, &self.logits, &last.guidance.masks, of);
+        heads.mode(of, &mut last.choices);
+        for (unmasked, logits) in last
+            .unmasked
+            .iter_mut()
+            .zip(self.logits.chunks_exact(CHOICES))
+        {
+            let mut best = 0;
+            for (choice, logit) in logits.iter().enumerate() {
+                if *logit > logits[best] {
+                    best = choice;
+                }
+            }
+            *unmasked = best as u8;
+        }
+    }
 }
 
 impl Controller for Team {
@@ -71,11 +137,30 @@ impl Controller for Team {
         "KARMA"
     }
 
-    fn reset(&mut self, _scenario: &Scenario, _seed: u64) {
-        todo!("lands next")
+    /// Keeps policy and guides; `scenario` is a context of the one that the team was made for.
+    fn reset(&mut self, scenario: &Scenario, _seed: u64) {
+        self.encoder = Encoder::new(scenario);
+        self.space = ActionSpace::new(scenario);
+        self.guides.reset(&mut self.history);
+        self.before.clear();
+        self.last = TeamDecision::default();
     }
 
-    fn decide(&mut self, _observation: &Observation, _desired: &mut [u32]) {
-        todo!("lands next")
+    fn decide(&mut self, observation: &Observation, desired: &mut [u32]) {
+        let now = &observation.services;
+        let before = if self.before.is_empty() {
+            now
+        } else {
+            &self.before
+        };
+        self.last.observation.resize(self.encoder.width(), 0.0);
+        self.encoder.encode(before, now, &mut self.last.observation);
+        self.guides
+            .observe(&mut self.history, now, &mut self.last.guidance);
+        self.policy
+            .logits(&self.last.observation, &mut self.scratch, &mut self.logits);
+        self.choose();
+        self.space.apply(&self.last.choices, desired);
+        self.before.clone_from(now);
     }
 }

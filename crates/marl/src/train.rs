@@ -1,12 +1,28 @@
 //! Training (feature `train`): MAPPO in batched games.
+//!
+//! [`mappo`] is the algorithm on any [`env::VecEnv`]; [`TwinEnv`] is the one that matters: the twin's
+//! games seen through the encoder, steered through guides, paid by the reward model. [`Trainer`] adds
+//! what a long run needs: checkpoints, exact resume, validation, early stop.
+
+mod checkpoint;
+pub mod env;
+pub mod mappo;
+mod norm;
+mod run;
+mod twin_env;
 
 use std::path::Path;
 
-use karma_cluster::{Scenario, Watch, scenario::TrainSettings};
+use karma_cluster::{Scenario, Watch, scenario::TrainSettings, seed::derive_seed};
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
 
-use crate::{Guides, Policy, error::Result};
+pub use norm::ValueNorm;
+pub use run::{Plan, Run};
+pub use twin_env::TwinEnv;
+
+use crate::{Guides, Policy, bundle::sha256, error::Result, policy::Layout};
+use mappo::Mappo;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,24 +61,87 @@ pub struct IterationMetrics {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
 }
-
 /// Trains a team in a twin.
 #[derive(Debug)]
-pub struct Trainer {}
+pub struct Trainer {
+    run: Run<TwinEnv>,
+    layout: Layout,
+}
+
+/// Games per context that a policy is validated on.
+const VALIDATION_GAMES: usize = 4;
 
 impl Trainer {
     /// A trainer of `scenario`'s team in `twin`, at iteration 0.
     ///
     /// # Errors
-    /// [`MarlError`](crate::MarlError) when the twin does not fit the scenario.
+    /// [`MarlError`](crate::MarlError) when the scenario cannot be trained on.
     pub fn new(
-        _twin: &Twin,
-        _scenario: &Scenario,
-        _guides: Guides,
-        _settings: TrainSettings,
-        _seed: u64,
+        twin: &Twin,
+        scenario: &Scenario,
+        guides: Guides,
+        settings: TrainSettings,
+        seed: u64,
     ) -> Result<Self> {
-        todo!("lands next")
+        Ok(Self::build(twin, scenario, guides, &settings, seed, false))
+    }
+
+    /// A trainer that learns to do worse: the test that learning is what makes a team good.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_flipped_advantage(
+        twin: &Twin,
+        scenario: &Scenario,
+        guides: Guides,
+        settings: &TrainSettings,
+        seed: u64,
+    ) -> Self {
+        Self::build(twin, scenario, guides, settings, seed, true)
+    }
+
+    fn build(
+        twin: &Twin,
+        scenario: &Scenario,
+        guides: Guides,
+        settings: &TrainSettings,
+        seed: u64,
+        flip_advantage: bool,
+    ) -> Self {
+        let layout = Layout::new(scenario, settings.hidden as usize);
+        let games = |count, name| {
+            let seed = derive_seed(seed, name, 0);
+            TwinEnv::new(twin, scenario, guides.clone(), count, seed)
+        };
+        let mappo = Mappo::new(
+            games(settings.games as usize, "games"),
+            mappo::Settings {
+                iterations: settings.iterations,
+                steps: settings.steps as usize,
+                hidden: settings.hidden as usize,
+                learning_rate: settings.learning_rate,
+                gamma: settings.gamma,
+                gae_lambda: settings.gae_lambda,
+                clip: settings.clip,
+                entropy: settings.entropy,
+                epochs: settings.epochs,
+                minibatches: settings.minibatches as usize,
+                flip_advantage,
+            },
+            seed,
+        );
+        debug_assert_eq!(*mappo.actor.shape(), layout.shape);
+        let print = serde_json::json!([scenario, settings, seed, flip_advantage]).to_string();
+        let plan = Plan {
+            iterations: settings.iterations,
+            checkpoint_every: settings.checkpoint_every,
+            stop: settings.stop,
+            validation_steps: scenario.windows() as usize,
+            fingerprint: sha256(print.as_bytes()),
+            agents: layout.agents.clone(),
+        };
+        let validation = VALIDATION_GAMES * scenario.contexts.len().max(1);
+        let run = Run::new(mappo, games(validation, "validation games"), plan);
+        Self { run, layout }
     }
 
     /// Trains to the end, or continues from the newest checkpoint in `dir`. Writes `metrics.jsonl`
@@ -73,10 +152,14 @@ impl Trainer {
     /// [`MarlError::NotFinite`](crate::MarlError::NotFinite) when numbers explode.
     pub fn run(
         &mut self,
-        _watch: &dyn Watch,
-        _each: &mut dyn FnMut(&IterationMetrics),
-        _dir: &Path,
+        watch: &dyn Watch,
+        each: &mut dyn FnMut(&IterationMetrics),
+        dir: &Path,
     ) -> Result<Policy> {
-        todo!("lands next")
+        let actor = self.run.train(watch, each, dir)?;
+        Ok(Policy {
+            layout: self.layout.clone(),
+            actor,
+        })
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! `cargo run --release -p karma-nn --features train --example flops`
 
-#![expect(clippy::print_stdout, reason = "a program that prints")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program that measures and prints"
+)]
 
 use std::{hint::black_box, ops::Range, time::Instant};
 

@@ -1,0 +1,76 @@
+//! What the trainer needs of a world: many environments stepping together on flat arrays.
+
+use karma_nn::Heads;
+
+/// Why a snapshot was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the snapshot of the environments does not fit: {0}")]
+pub struct SnapshotError(pub String);
+
+/// What one step gave, environment by environment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Reward of the team.
+    pub rewards: Vec<f32>,
+    /// What each agent gets on top (environments × agents).
+    pub extras: Vec<f32>,
+    /// Cut off by a time limit: the future has a value.
+    pub truncated: Vec<bool>,
+    /// Over: the future has none.
+    pub terminated: Vec<bool>,
+    /// Resilience, success and share of pods in use: for the log.
+    pub terms: Vec<[f32; 3]>,
+}
+
+impl Outcome {
+    /// Zeros for `envs` environments of `agents` agents.
+    #[must_use]
+    pub fn new(envs: usize, agents: usize) -> Self {
+        Self {
+            rewards: vec![0.0; envs],
+            extras: vec![0.0; envs * agents],
+            truncated: vec![false; envs],
+            terminated: vec![false; envs],
+            terms: vec![[0.0; 3]; envs],
+        }
+    }
+}
+
+/// Environments of one team, all of one shape.
+///
+/// A round is `observe → masks → step`, then, where some have ended, `observe` for the value of their
+/// last state and `reset_ended`. What is observed is the global state, seen by every agent.
+pub trait VecEnv: Send {
+    /// Environments.
+    fn envs(&self) -> usize;
+
+    /// Agents in each.
+    fn agents(&self) -> usize;
+
+    /// Heads and choices of each agent.
+    fn heads(&self) -> Heads;
+
+    /// Numbers of one observation.
+    fn width(&self) -> usize;
+
+    /// Writes the state of every environment, `envs × width`.
+    fn observe(&self, out: &mut [f32]);
+
+    /// Writes what is allowed now, `envs × agents × heads`, one bit per choice. Called once per step.
+    fn masks(&mut self, out: &mut [u8]);
+
+    /// Takes one step with `choices: envs × agents × heads`.
+    fn step(&mut self, choices: &[u8], outcome: &mut Outcome);
+
+    /// Starts those that have ended anew.
+    fn reset_ended(&mut self);
+
+    /// Everything that changes, so that [`Self::restore`] continues with the same bits.
+    fn snapshot(&self) -> Vec<u8>;
+
+    /// Continues where a snapshot of the same environments was taken.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] where it is of others.
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError>;
+}

@@ -1,0 +1,83 @@
+use super::*;
+
+/// One environment, one agent, hand-made rewards, values and ends.
+fn rollout(ends: &[End], seed: u64) -> Rollout {
+    let mut stream = derive(seed, "gae", 0);
+    let steps = ends.len();
+    let lasts = ends
+        .iter()
+        .filter(|e| matches!(e, End::Truncated(_)))
+        .count();
+    let mut draw = |n: usize| (0..n).map(|_| stream.gen_range(-1.0..1.0)).collect();
+    Rollout {
+        envs: 1,
+        agents: 1,
+        width: 1,
+        heads: 1,
+        states: vec![0.0; steps + 1],
+        last_states: vec![0.0; lasts],
+        rewards: draw(steps),
+        values: draw(steps + 1 + lasts),
+        advantages: vec![0.0; steps],
+        returns: vec![0.0; steps],
+        ends: ends.to_vec(),
+        ..Rollout::default()
+    }
+}
+
+/// Advantages from their definition: a sum over all later surprises, step by step.
+fn naive(rollout: &Rollout, gamma: f64, lambda: f64) -> Vec<f64> {
+    let steps = rollout.ends.len();
+    let value = |at: usize| f64::from(rollout.values[at]);
+    let surprise = |t: usize| {
+        let future = match rollout.ends[t] {
+            End::No => value(t + 1),
+            End::Terminated => 0.0,
+            End::Truncated(last) => value(steps + 1 + last as usize),
+        };
+        f64::from(rollout.rewards[t]) + gamma * future - value(t)
+    };
+    (0..steps)
+        .map(|t| {
+            let mut sum = 0.0;
+            for later in t..steps {
+                sum += (gamma * lambda).powi((later - t) as i32) * surprise(later);
+                if rollout.ends[later] != End::No {
+                    break;
+                }
+            }
+            sum
+        })
+        .collect()
+}
+
+#[test]
+fn advantages_equal_the_sum_that_defines_them() {
+    let mut ends = vec![End::No; 40];
+    ends[7] = End::Terminated;
+    ends[19] = End::Truncated(0);
+    ends[39] = End::Truncated(1);
+    for seed in 0..5 {
+        let mut rollout = rollout(&ends, seed);
+        rollout.advantages(&ValueNorm::default(), 0.97, 0.9);
+        for (t, exact) in naive(&rollout, 0.97, 0.9).iter().enumerate() {
+            assert!((f64::from(rollout.advantages[t]) - exact).abs() < 1e-5);
+            let target = exact + f64::from(rollout.values[t]);
+            assert!((f64::from(rollout.returns[t]) - target).abs() < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn a_cut_off_episode_is_worth_its_future_and_a_finished_one_is_not() {
+    for (end, expected) in [
+        (End::Terminated, 1.0 - 0.5),
+        (End::Truncated(0), 1.0 + 0.9 * 4.0 - 0.5),
+    ] {
+        let mut rollout = rollout(&[end], 1);
+        rollout.rewards = vec![1.0];
+        rollout.values = vec![0.5, 100.0, 4.0];
+        rollout.advantages(&ValueNorm::default(), 0.9, 0.95);
+        assert!((rollout.advantages[0] - expected).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,216 @@
+//! A long run of MAPPO: metrics, checkpoints, resume, validation, early stop.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::Path,
+};
+
+use karma_cluster::{Interrupted, Watch, files, scenario::EarlyStop};
+use karma_nn::Mlp;
+
+use super::{
+    IterationMetrics,
+    checkpoint::{self, Progress},
+    env::VecEnv,
+    mappo::{Fault, Mappo, play_greedily},
+};
+use crate::error::{MarlError, Result};
+
+/// How a run is cut up and when it ends.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Iterations in all.
+    pub iterations: u32,
+    /// Iterations between checkpoints and validations.
+    pub checkpoint_every: u32,
+    /// When to stop before the end.
+    pub stop: Option<EarlyStop>,
+    /// Steps of one validation.
+    pub validation_steps: usize,
+    /// What the run depends on; checkpoints of another are refused.
+    pub fingerprint: String,
+    /// Names of the agents, for faults.
+    pub agents: Vec<String>,
+}
+
+/// A run: the algorithm, games for validation, and the best policy so far.
+#[derive(Debug)]
+pub struct Run<E> {
+    /// The algorithm.
+    pub mappo: Mappo<E>,
+    plan: Plan,
+    validation: E,
+    /// Where every validation starts.
+    start: Vec<u8>,
+    best: Mlp,
+    progress: Progress,
+}
+
+impl<E: VecEnv> Run<E> {
+    /// A run at its start. `validation` is played from where it stands now, each time the same.
+    #[must_use]
+    pub fn new(mappo: Mappo<E>, validation: E, plan: Plan) -> Self {
+        Self {
+            best: mappo.actor.clone(),
+            start: validation.snapshot(),
+            progress: Progress::default(),
+            mappo,
+            plan,
+            validation,
+        }
+    }
+
+    /// Trains to the end, or continues from the newest checkpoint in `dir`, and gives the policy with
+    /// the best validation. `each` hears every iteration, those already done included.
+    ///
+    /// # Errors
+    /// [`MarlError::Interrupted`] when `watch` asks to stop (a checkpoint is left),
+    /// [`MarlError::NotFinite`] when numbers explode (the last good checkpoint is left).
+    pub fn train(
+        &mut self,
+        watch: &dyn Watch,
+        each: &mut dyn FnMut(&IterationMetrics),
+        dir: &Path,
+    ) -> Result<Mlp> {
+        let path = dir.join("metrics.jsonl");
+        self.resume(dir, &path, each)?;
+        let total = u64::from(self.plan.iterations);
+        while self.mappo.iteration < self.plan.iterations && !self.progress.stopped {
+            if watch.stopped() {
+                self.save(dir)?;
+                return Err(Interrupted.into());
+            }
+            let iteration = self.mappo.iteration;
+            let mut metrics = self
+                .mappo
+                .iterate()
+                .map_err(|fault| self.fault(iteration, fault))?;
+            self.look_back(metrics.reward);
+            let done = self.mappo.iteration;
+            let due = done.is_multiple_of(self.plan.checkpoint_every.max(1))
+                || done == self.plan.iterations
+                || self.progress.stopped;
+            if due {
+                metrics.validation = Some(self.validate(iteration)?);
+            }
+            append(&path, &metrics)?;
+            if due {
+                self.save(dir)?;
+            }
+            each(&metrics);
+            let note = format!("reward {:.4}", metrics.reward);
+            watch.progress("train", u64::from(done), total, &note);
+        }
+        Ok(self.best.clone())
+    }
+
+    fn save(&self, dir: &Path) -> Result<()> {
+        checkpoint::save(
+            dir,
+            &self.plan.fingerprint,
+            &self.mappo,
+            &self.best,
+            &self.progress,
+        )
+    }
+
+    /// Goes to the newest whole checkpoint and cuts the metrics to what was known then.
+    fn resume(
+        &mut self,
+        dir: &Path,
+        path: &Path,
+        each: &mut dyn FnMut(&IterationMetrics),
+    ) -> Result<()> {
+        let mut damaged = None;
+        for checkpoint in checkpoint::all(dir)? {
+            let print = &self.plan.fingerprint;
+            match checkpoint::load(&checkpoint, print, &mut self.mappo, &mut self.best) {
+                Ok(progress) => {
+                    self.progress = progress;
+                    damaged = None;
+                    break;
+                }
+                Err(fault @ MarlError::Mismatch { .. }) => return Err(fault),
+                Err(fault) => damaged = Some(fault),
+            }
+        }
+        if let Some(fault) = damaged {
+            return Err(fault);
+        }
+        let text = if self.mappo.iteration == 0 {
+            String::new()
+        } else {
+            fs::read_to_string(path).map_err(|e| MarlError::file(path, e))?
+        };
+        let kept: Vec<&str> = text
+            .split_inclusive('\n')
+            .take(self.mappo.iteration as usize)
+            .collect();
+        if kept.len() < self.mappo.iteration as usize {
+            return Err(MarlError::broken(
+                path,
+                "has fewer lines than the checkpoint",
+            ));
+        }
+        for line in &kept {
+            each(&serde_json::from_str(line).map_err(|e| MarlError::broken(path, e))?);
+        }
+        files::replace(path, |file| file.write_all(kept.concat().as_bytes()))
+            .map_err(|e| MarlError::file(path, e))
+    }
+
+    /// Plays the greedy policy in the validation games and keeps it if it is the best so far.
+    fn validate(&mut self, iteration: u32) -> Result<f64> {
+        let restored = self.validation.restore(&self.start);
+        assert!(restored.is_ok(), "the validation games' own snapshot");
+        let steps = self.plan.validation_steps;
+        let reward = play_greedily(&mut self.validation, &self.mappo.actor, steps)
+            .map_err(|fault| self.fault(iteration, fault))?;
+        if self.progress.best.is_none_or(|best| reward > best) {
+            self.progress.best = Some(reward);
+            self.best = self.mappo.actor.clone();
+        }
+        Ok(reward)
+    }
+
+    /// The paper's criterion: mean above one threshold, deviation below another.
+    fn look_back(&mut self, reward: f64) {
+        let Some(stop) = self.plan.stop else { return };
+        let (recent, over) = (&mut self.progress.recent, stop.over.max(1) as usize);
+        recent.push(reward);
+        recent.drain(..recent.len().saturating_sub(over));
+        let count = recent.len() as f64;
+        let mean = recent.iter().sum::<f64>() / count;
+        let square = recent.iter().map(|r| (r - mean).powi(2)).sum::<f64>();
+        self.progress.stopped = recent.len() == over
+            && mean > stop.reward_above
+            && (square / count).sqrt() < stop.deviation_below;
+    }
+
+    fn fault(&self, iteration: u32, fault: Fault) -> MarlError {
+        let agent = fault.agent.map_or("all", |agent| {
+            self.plan
+                .agents
+                .get(agent)
+                .map_or("unknown", String::as_str)
+        });
+        MarlError::NotFinite {
+            iteration,
+            step: fault.step,
+            agent: agent.to_owned(),
+            term: fault.term,
+        }
+    }
+}
+
+/// Appends one line, in one write, so that a killed run leaves whole lines and at most one part.
+fn append(path: &Path, metrics: &IterationMetrics) -> Result<()> {
+    let line = serde_json::to_string(metrics).map_err(|e| MarlError::broken(path, e))? + "\n";
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(line.as_bytes()))
+        .map_err(|e| MarlError::file(path, e))
+}

@@ -1,0 +1,161 @@
+//! MAPPO learns what can be learned, and only then.
+
+use karma_marl::train::{
+    IterationMetrics,
+    env::{Outcome, VecEnv},
+    mappo::{Mappo, Settings, play_greedily},
+};
+
+use crate::toys::{Matrix, Queue, settings};
+
+/// Trains and gives the greedy policy's mean reward and the metrics.
+fn trained<E: VecEnv + Clone>(
+    env: &E,
+    settings: Settings,
+    seed: u64,
+) -> (f64, Vec<IterationMetrics>, Mappo<E>) {
+    let mut mappo = Mappo::new(env.clone(), settings.clone(), seed);
+    let metrics = (0..settings.iterations)
+        .map(|_| mappo.iterate().unwrap())
+        .collect();
+    let reward = play_greedily(&mut env.clone(), &mappo.actor, 300).unwrap();
+    (reward, metrics, mappo)
+}
+
+#[test]
+fn a_matrix_game_is_solved() {
+    for seed in 0..3 {
+        let (reward, metrics, _) = trained(&Matrix::easy(), settings(30), seed);
+        assert!(reward > 3.99, "seed {seed}: {reward}");
+        assert!(metrics.last().unwrap().reward > 3.5);
+        assert!(metrics.iter().all(|m| m.mask_violation_rate == 0.0));
+    }
+}
+
+#[test]
+fn the_climbing_game_reaches_its_safe_plateau_in_most_seeds() {
+    let settings = Settings {
+        entropy: 0.3,
+        ..settings(80)
+    };
+    let good = (0..5)
+        .filter(|seed| trained(&Matrix::climbing(), settings.clone(), *seed).0 >= 6.8)
+        .count();
+    assert!(good >= 4, "{good} of 5 seeds");
+}
+
+#[test]
+fn scaling_a_queue_beats_the_best_constant() {
+    let settings = Settings {
+        steps: 30,
+        ..settings(60)
+    };
+    let (reward, _, _) = trained(&Queue::new(64), settings, 1);
+    let constant = f64::from(Queue::best_constant());
+    assert!(reward > constant + 0.08, "{reward} against {constant}");
+}
+
+#[test]
+fn with_the_advantage_flipped_nothing_is_learned() {
+    let flipped = Settings {
+        flip_advantage: true,
+        ..settings(30)
+    };
+    let (reward, _, _) = trained(&Matrix::easy(), flipped, 1);
+    assert!(reward < 1.5, "{reward}");
+}
+
+#[test]
+fn masks_hold_in_rollout_and_update() {
+    let mut env = Matrix::easy();
+    env.mask = 0b011;
+    let mut mappo = Mappo::new(env.clone(), settings(60), 1);
+    let metrics: Vec<_> = (0..30).map(|_| mappo.iterate().unwrap()).collect();
+    let reward = play_greedily(&mut env, &mappo.actor, 10).unwrap();
+    assert!((reward - 2.0).abs() < 0.01, "{reward}");
+    assert!(metrics.iter().all(|m| m.mask_violation_rate == 0.0));
+    // The logits of the forbidden choice only ever moved through the other weights: the bias of
+    // its output got exactly no gradient.
+    let (_, biases) = mappo.actor.layer(2);
+    assert_eq!(biases[2], 0.0);
+    assert!(biases[0] != 0.0);
+    mappo.env.mask = 0b111;
+    mappo.iterate().unwrap();
+    assert!(mappo.actor.layer(2).1[2] != 0.0);
+}
+
+#[test]
+fn before_the_first_update_every_ratio_is_one() {
+    let mut mappo = Mappo::new(Queue::new(40), settings(10), 3);
+    assert_eq!(mappo.probe().unwrap(), (0.0, 0.0));
+    mappo.iterate().unwrap();
+    assert_eq!(mappo.probe().unwrap(), (0.0, 0.0));
+}
+
+#[test]
+fn one_and_many_threads_give_equal_bits() {
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let (reward, metrics, mappo) = trained(&Queue::new(100), settings(5), 9);
+            (reward, metrics, mappo.actor, mappo.critic)
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(5));
+}
+
+/// A world that breaks at its third step.
+#[derive(Clone)]
+struct Breaking(Matrix, u32);
+
+impl VecEnv for Breaking {
+    fn envs(&self) -> usize {
+        self.0.envs
+    }
+    fn agents(&self) -> usize {
+        2
+    }
+    fn heads(&self) -> karma_nn::Heads {
+        self.0.heads()
+    }
+    fn width(&self) -> usize {
+        1
+    }
+    fn observe(&self, out: &mut [f32]) {
+        self.0.observe(out);
+    }
+    fn masks(&mut self, out: &mut [u8]) {
+        self.0.masks(out);
+    }
+    fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
+        self.0.step(choices, outcome);
+        self.1 += 1;
+        if self.1 == 3 {
+            outcome.extras[1] = f32::NAN;
+        }
+    }
+    fn reset_ended(&mut self) {
+        self.0.reset_ended();
+    }
+    fn snapshot(&self) -> Vec<u8> {
+        Vec::new()
+    }
+    fn restore(&mut self, _: &[u8]) -> Result<(), karma_marl::train::env::SnapshotError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reward_that_is_not_a_number_is_named() {
+    let mut mappo = Mappo::new(Breaking(Matrix::easy(), 0), settings(5), 1);
+    let fault = mappo.iterate().unwrap_err();
+    assert_eq!(
+        (fault.step, fault.agent, fault.term),
+        (2, Some(1), "reward")
+    );
+}

@@ -1,0 +1,148 @@
+//! Runs that are stopped, killed, damaged, and go on.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use karma_cluster::{Silent, Watch, scenario::EarlyStop};
+use karma_marl::{
+    MarlError,
+    train::{IterationMetrics, Plan, Run, mappo::Mappo},
+};
+use karma_nn::Mlp;
+
+use crate::{
+    Folder,
+    toys::{Matrix, Queue, settings},
+};
+
+fn plan() -> Plan {
+    Plan {
+        iterations: 12,
+        checkpoint_every: 3,
+        stop: None,
+        validation_steps: 40,
+        fingerprint: "print".to_owned(),
+        agents: vec!["alone".to_owned()],
+    }
+}
+
+fn run(plan: Plan) -> Run<Queue> {
+    let mappo = Mappo::new(Queue::new(30), settings(12), 5);
+    Run::new(mappo, Queue::new(6), plan)
+}
+
+fn train(run: &mut Run<Queue>, watch: &dyn Watch, dir: &Path) -> Result<Mlp, MarlError> {
+    run.train(watch, &mut |_| {}, dir)
+}
+
+/// Asks to stop after some looks.
+struct Impatient(AtomicU32);
+
+impl Watch for Impatient {
+    fn progress(&self, _: &str, _: u64, _: u64, _: &str) {}
+    fn stopped(&self) -> bool {
+        self.0.fetch_sub(1, Ordering::Relaxed) == 0
+    }
+}
+
+#[test]
+fn a_stopped_run_goes_on_with_the_same_bytes() {
+    let (whole, parts) = (Folder::new("whole"), Folder::new("parts"));
+    let expected = train(&mut run(plan()), &Silent, whole.path()).unwrap();
+    for looks in [0, 4, 2, 1] {
+        let watch = Impatient(AtomicU32::new(looks));
+        let stopped = train(&mut run(plan()), &watch, parts.path());
+        assert!(matches!(stopped, Err(MarlError::Interrupted(_))));
+    }
+    let policy = train(&mut run(plan()), &Silent, parts.path()).unwrap();
+    assert_eq!(policy, expected);
+    let read = |folder: &Folder| fs::read(folder.path().join("metrics.jsonl")).unwrap();
+    assert_eq!(read(&whole), read(&parts));
+    let state = |folder: &Folder| {
+        let path = folder.path().join("checkpoint/00000012/state.msgpack");
+        fs::read(path).unwrap()
+    };
+    assert_eq!(state(&whole), state(&parts));
+}
+
+#[test]
+fn a_killed_run_goes_on_from_its_newest_whole_checkpoint() {
+    let (whole, killed) = (Folder::new("unharmed"), Folder::new("killed"));
+    let expected = train(&mut run(plan()), &Silent, whole.path()).unwrap();
+    // Killed after iteration 8, while writing a checkpoint and a line of metrics.
+    let watch = Impatient(AtomicU32::new(8));
+    train(&mut run(plan()), &watch, killed.path()).unwrap_err();
+    let checkpoint = killed.path().join("checkpoint");
+    let metrics = killed.path().join("metrics.jsonl");
+    fs::write(checkpoint.join("00000008/state.msgpack"), b"half").unwrap();
+    fs::create_dir_all(checkpoint.join("partial")).unwrap();
+    let text = fs::read_to_string(&metrics).unwrap();
+    assert_eq!(text.lines().count(), 8);
+    fs::write(&metrics, text + "{\"iterat").unwrap();
+    let mut heard = Vec::new();
+    let policy = run(plan())
+        .train(&Silent, &mut |m| heard.push(m.iteration), killed.path())
+        .unwrap();
+    assert_eq!(policy, expected);
+    assert_eq!(heard, (0..12).collect::<Vec<u32>>());
+    let text = fs::read_to_string(&metrics).unwrap();
+    let expected = fs::read_to_string(whole.path().join("metrics.jsonl")).unwrap();
+    assert_eq!(text, expected);
+    let kept = fs::read_dir(&checkpoint).unwrap().count();
+    assert_eq!(kept, 2);
+}
+
+#[test]
+fn a_finished_run_gives_its_policy_again() {
+    let folder = Folder::new("finished");
+    let policy = train(&mut run(plan()), &Silent, folder.path()).unwrap();
+    assert_eq!(
+        train(&mut run(plan()), &Silent, folder.path()).unwrap(),
+        policy
+    );
+}
+
+#[test]
+fn checkpoints_of_something_else_are_refused() {
+    let folder = Folder::new("else");
+    train(&mut run(plan()), &Silent, folder.path()).unwrap();
+    let other = Plan {
+        fingerprint: "other".to_owned(),
+        ..plan()
+    };
+    let fault = train(&mut run(other), &Silent, folder.path()).unwrap_err();
+    assert!(matches!(fault, MarlError::Mismatch { .. }), "{fault}");
+}
+
+#[test]
+fn the_early_stop_needs_both_a_high_mean_and_a_small_deviation() {
+    let count = |reward_above, deviation_below| {
+        let folder = Folder::new(&format!("early-{reward_above}-{deviation_below}"));
+        let stop = EarlyStop {
+            reward_above,
+            deviation_below,
+            over: 4,
+        };
+        let plan = Plan {
+            stop: Some(stop),
+            iterations: 30,
+            ..plan()
+        };
+        let mappo = Mappo::new(Matrix::easy(), settings(30), 1);
+        let mut heard: Vec<IterationMetrics> = Vec::new();
+        Run::new(mappo, Matrix::easy(), plan)
+            .train(&Silent, &mut |m| heard.push(m.clone()), folder.path())
+            .unwrap();
+        heard
+    };
+    let heard = count(3.0, 0.3);
+    assert!(heard.len() < 30, "{}", heard.len());
+    let newest: Vec<f64> = heard.iter().rev().take(4).map(|m| m.reward).collect();
+    assert!(newest.iter().sum::<f64>() / 4.0 > 3.0);
+    assert!(heard.last().unwrap().validation.is_some());
+    assert_eq!(count(5.0, 0.3).len(), 30);
+    assert_eq!(count(3.0, 0.0).len(), 30);
+}

@@ -1,0 +1,39 @@
+//! Training, teams and their files from outside.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bundles;
+mod learning;
+mod long_runs;
+mod teams;
+mod toys;
+
+use std::path::{Path, PathBuf};
+
+use karma_cluster::{Scenario, scenario};
+
+/// A folder of its own, removed when dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("karma-marl-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The shipped pipeline without its organization file.
+pub(crate) fn pipeline() -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/pipeline.yaml");
+    scenario::load(&path).unwrap().scenario
+}

@@ -1,0 +1,157 @@
+//! The team on a cluster, and its trajectories.
+
+use karma_cluster::{Cluster, ClusterError, Controller, Observation, ServiceMetrics, action::HOLD};
+use karma_marl::{Guides, Policy, Team, Trajectories, record};
+
+use crate::{Folder, pipeline};
+
+/// A cluster that does as it is told and fails now and then.
+struct Obedient {
+    window: u32,
+    desired: Vec<u32>,
+    /// Windows in which nothing can be observed.
+    dark: Vec<u32>,
+}
+
+impl Obedient {
+    fn new() -> Self {
+        Self {
+            window: 0,
+            desired: vec![3; 4],
+            dark: vec![],
+        }
+    }
+}
+
+impl Cluster for Obedient {
+    fn observe(&mut self) -> Result<Observation, ClusterError> {
+        if self.dark.contains(&self.window) {
+            return Err(ClusterError::Api {
+                operation: "observe".to_owned(),
+            });
+        }
+        let load = 150.0 + 100.0 * (self.window as f32 * 0.3).sin();
+        let services = self.desired.iter().map(|d| ServiceMetrics {
+            replicas_desired: *d as f32,
+            replicas_ready: *d as f32,
+            in_rate_rps: load,
+            out_rate_rps: load.min(*d as f32 * 80.0),
+            ..ServiceMetrics::from_array([0.0; ServiceMetrics::COUNT])
+        });
+        Ok(Observation {
+            window: self.window,
+            time_s: f64::from(self.window) * 15.0,
+            services: services.collect(),
+            pods: vec![vec![]; 4],
+            metrics_age_s: vec![1.0; 4],
+        })
+    }
+
+    fn scale(&mut self, service: usize, replicas: u32) -> Result<(), ClusterError> {
+        self.desired[service] = replicas;
+        Ok(())
+    }
+
+    fn advance(&mut self) -> bool {
+        self.window += 1;
+        self.window < 30
+    }
+}
+
+fn team(seed: u64) -> Team {
+    let scenario = pipeline();
+    let policy = Policy::untrained(&scenario, 32, seed);
+    Team::new(policy, Guides::none(&scenario), &scenario)
+}
+
+#[test]
+fn a_team_is_deterministic_and_stays_within_bounds() {
+    let scenario = pipeline();
+    let play = || {
+        let (mut cluster, mut team) = (Obedient::new(), team(1));
+        record(&mut cluster, &mut team, &scenario, "calm", 7).unwrap()
+    };
+    let played = play();
+    assert_eq!(played.episodes, play().episodes);
+    let windows = &played.episodes[0].windows;
+    assert_eq!(windows.len(), 30);
+    for step in windows {
+        assert!(step.desired.iter().all(|d| (1..=12).contains(d)));
+        assert!(step.reward.is_finite());
+        for agent in &step.agents {
+            assert_eq!(agent.choices, agent.unmasked);
+        }
+    }
+}
+
+#[test]
+fn a_window_that_cannot_be_seen_is_passed_over() {
+    let scenario = pipeline();
+    let mut cluster = Obedient {
+        dark: vec![0, 4, 5],
+        ..Obedient::new()
+    };
+    let played = record(&mut cluster, &mut team(1), &scenario, "dark", 1).unwrap();
+    let windows = &played.episodes[0].windows;
+    assert_eq!(windows.len(), 27);
+    assert!(windows[2].reward.is_nan() && windows[3].reward.is_finite());
+}
+
+#[test]
+fn logits_that_are_not_finite_are_told_and_change_nothing() {
+    let scenario = pipeline();
+    let mut policy = Policy::untrained(&scenario, 32, 1);
+    let (weights, mut biases) = policy.actor.layer(2);
+    biases[5] = f32::NAN;
+    policy.actor.set_layer(2, &weights, &biases);
+    let mut team = Team::new(policy, Guides::none(&scenario), &scenario);
+    let mut desired = vec![5; 4];
+    team.decide(&Obedient::new().observe().unwrap(), &mut desired);
+    assert!(!team.last.finite);
+    assert_eq!(desired, [5; 4]);
+    assert!(team.last.choices.iter().all(|c| *c == HOLD));
+}
+
+#[test]
+fn a_reset_team_has_forgotten_the_episode_before() {
+    let scenario = pipeline();
+    let mut team = team(4);
+    let first = record(&mut Obedient::new(), &mut team, &scenario, "a", 1).unwrap();
+    let again = record(&mut Obedient::new(), &mut team, &scenario, "a", 1).unwrap();
+    assert_eq!(first.episodes, again.episodes);
+}
+
+#[test]
+fn trajectories_survive_the_round_trip_through_parquet() {
+    let (folder, scenario) = (Folder::new("trajectories"), pipeline());
+    let mut team = team(2);
+    let mut played = record(&mut Obedient::new(), &mut team, &scenario, "one", 1).unwrap();
+    for (context, seed) in [("two", 2), ("two", 3)] {
+        let more = record(&mut Obedient::new(), &mut team, &scenario, context, seed).unwrap();
+        played.extend(more);
+    }
+    played.labels = vec!["queue_high(a)".to_owned(), "calm".to_owned()];
+    for (i, step) in played
+        .episodes
+        .iter_mut()
+        .flat_map(|e| &mut e.windows)
+        .enumerate()
+    {
+        step.labels = vec![i % 2 == 0, i % 3 == 0];
+    }
+    // What is not measured is null in the file, and NaN is not equal to itself.
+    played.episodes[1].windows[3].metrics[2].queued = f32::NAN;
+    let path = folder.path().join("trajectories.parquet");
+    played.write_parquet(&path).unwrap();
+    let mut read = Trajectories::read_parquet(&path).unwrap();
+    for trajectories in [&mut read, &mut played] {
+        let queued = &mut trajectories.episodes[1].windows[3].metrics[2].queued;
+        assert!(queued.is_nan());
+        *queued = 0.0;
+    }
+    assert_eq!(read, played);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let fault = Trajectories::read_parquet(&path).unwrap_err().to_string();
+    assert!(fault.contains("trajectories.parquet"), "{fault}");
+}
