@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use karma_cluster::Scenario;
+use karma_marl::{Team, bundle};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ use crate::{
     args::TraceArgs,
     files,
     manifest::{Hashes, Step},
+    organization,
     progress::Progress,
     status::{Blame, Failure, Outcome},
 };
@@ -80,6 +82,14 @@ pub(crate) fn show(step: Step, run: &Path) -> Result<Shown> {
 pub(crate) fn gate(run: &Path) -> Result<Option<Gate>> {
     let path = run.join("transfer/verdict.json");
     path.exists().then(|| files::read_json(&path)).transpose()
+}
+
+/// The trained team of the run directory, guided by its organization.
+fn team(job: &Job<'_>) -> Outcome<Team> {
+    let text = job.organization.unwrap_or_default();
+    let policy = bundle::load(&job.run.join(Step::Train.place()), job.scenario, text).refuse()?;
+    let guides = organization::guides(job.organization, job.scenario)?;
+    Ok(Team::new(policy, guides, job.scenario))
 }
 
 /// Names and hashes of the recorded traces to fit to, and of their mapping.

@@ -8,15 +8,12 @@ use std::{
 use anyhow::Result;
 use karma_analysis::analyze;
 use karma_cluster::{Interrupted, Watch, emulator::Emulator, seed::derive_seed, yaml};
-use karma_marl::{Guides, MarlError, Policy, Team, Trajectories, bundle, record};
+use karma_marl::{MarlError, Policy, Team, Trajectories, record};
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{Job, Shown};
-use crate::{
-    files, organization,
-    status::{Blame, Outcome},
-};
+use super::{Job, Shown, team};
+use crate::{files, organization, status::Outcome};
 
 const TRAJECTORIES: &str = "analyze/trajectories.parquet";
 const ROLES: &str = "analyze/roles.json";
@@ -24,15 +21,15 @@ const INFERRED: &str = "analyze/organization.inferred.yaml";
 
 pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let scenario = job.scenario;
-    let text = job.organization.unwrap_or_default();
-    let policy = bundle::load(&job.run.join("train"), scenario, text).refuse()?;
+    let trained = team(job)?;
     let guides = organization::guides(job.organization, scenario)?;
     let organization = organization::of(job.organization, scenario)?;
     let hidden = scenario.train.hidden as usize;
     let untrained = Policy::untrained(scenario, hidden, derive_seed(scenario.seed, "untrained", 0));
+    let untrained = Team::new(untrained, guides, scenario);
 
-    let trained = play(job, "trained team", &policy, &guides)?;
-    let untrained = play(job, "untrained team", &untrained, &guides)?;
+    let trained = play(job, "trained team", &trained)?;
+    let untrained = play(job, "untrained team", &untrained)?;
     let analysis = analyze(
         &trained,
         &untrained,
@@ -49,7 +46,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
 }
 
 /// Plays every context on as many emulators as the scenario asks for, the same for every team.
-fn play(job: &Job<'_>, name: &str, policy: &Policy, guides: &Guides) -> Outcome<Trajectories> {
+fn play(job: &Job<'_>, name: &str, team: &Team) -> Outcome<Trajectories> {
     let contexts = job.scenario.in_every_context();
     let episodes = u64::from(job.scenario.analyze.episodes);
     let total = contexts.len() as u64 * episodes;
@@ -64,8 +61,7 @@ fn play(job: &Job<'_>, name: &str, policy: &Policy, guides: &Guides) -> Outcome<
             let (context, scenario) = &contexts[(number / episodes) as usize];
             let seed = derive_seed(job.scenario.seed, "analyze", number);
             let mut emulator = Emulator::new(scenario, seed);
-            let mut team = Team::new(policy.clone(), guides.clone(), scenario);
-            let played = record(&mut emulator, &mut team, scenario, context, seed)?;
+            let played = record(&mut emulator, &mut team.clone(), scenario, context, seed)?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             job.watch.progress(name, done, total, "episodes");
             Ok(played)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use karma_marl::{
-    bundle,
+    MarlError, bundle,
     train::{IterationMetrics, Trainer},
 };
 use karma_twin::Twin;
@@ -23,7 +23,12 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let guides = organization::guides(job.organization, scenario)?;
     let folder = job.run.join("train");
     let mut trainer = Trainer::new(&twin, scenario, guides, scenario.train, scenario.seed)?;
-    let policy = trainer.run(job.watch, &mut |_| {}, &folder)?;
+    let trained = trainer.run(job.watch, &mut |_| {}, &folder);
+    let policy = match &trained {
+        // A checkpoint that is damaged or of something else is input, not a fault of training.
+        Err(MarlError::Broken { .. } | MarlError::Mismatch { .. }) => trained.refuse()?,
+        _ => trained?,
+    };
     bundle::save(
         &policy,
         scenario,
