@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     metric::Metric,
-    summary::{ConstantPolicy, Contender, Estimate, Summary},
+    summary::{ConstantPolicy, Contender, ContextSummary, Estimate, Summary},
 };
 
 /// Most pod-hours of the team over those of HPA as shipped for the claim to hold.
 pub const POD_HOURS_LIMIT: f64 = 1.2;
 
 /// Whether the team is worth deploying in one context: success above HPA as shipped with an
-/// interval that excludes 0, at no more than [`POD_HOURS_LIMIT`] times its pod-hours, and mean success
-/// not below the best constant policy that spends no more pod-hours than the team.
+/// interval that excludes 0, at no more than [`POD_HOURS_LIMIT`] times its pod-hours, and not below the
+/// best constant policy that spends no more pod-hours than the team. Like 'above', 'below' is said of a
+/// paired difference whose whole interval is on that side of 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// Context.
@@ -41,14 +42,31 @@ pub struct ConstantVerdict {
     pub success_difference: Estimate,
 }
 
+impl ConstantVerdict {
+    /// Whether the team is below the constant policy.
+    #[must_use]
+    pub fn is_below(&self) -> bool {
+        let Estimate { mean, high, .. } = self.success_difference;
+        high.unwrap_or(mean) < 0.0
+    }
+}
+
 impl Summary {
-    /// Checks the claim in `context`; `None` where there is no such context.
+    /// The claim in the context called `context`; `None` where there is no such context.
     #[must_use]
     pub fn deployment_claim(&self, context: &str) -> Option<Claim> {
         let context = self.contexts.iter().find(|c| c.name == context)?;
+        Some(context.deployment_claim())
+    }
+}
+
+impl ContextSummary {
+    /// Checks the claim against the numbers of this context.
+    #[must_use]
+    pub fn deployment_claim(&self) -> Claim {
         let mut failures = Vec::new();
 
-        let difference = context
+        let difference = self
             .controller(Contender::Team)
             .and_then(|team| team.minus_hpa.get(&Metric::SuccessPct).copied());
         match difference {
@@ -62,15 +80,7 @@ impl Summary {
             None => failures.push("the team or HPA as shipped was not evaluated".to_owned()),
         }
 
-        let pod_hours = |who| {
-            Some(
-                context
-                    .controller(who)?
-                    .metrics
-                    .get(&Metric::PodHours)?
-                    .mean,
-            )
-        };
+        let pod_hours = |who| Some(self.controller(who)?.metrics.get(&Metric::PodHours)?.mean);
         let ratio = pod_hours(Contender::Team)
             .zip(pod_hours(Contender::HpaShipped))
             .map(|(team, hpa)| team / hpa);
@@ -80,8 +90,8 @@ impl Summary {
             ));
         }
 
-        let vs_best_constant = context.affordable_constant.clone().and_then(|policy| {
-            let success_difference = *context
+        let vs_best_constant = self.affordable_constant.clone().and_then(|policy| {
+            let success_difference = *self
                 .controller(Contender::AffordableConstant)?
                 .minus_team
                 .get(&Metric::SuccessPct)?;
@@ -91,7 +101,7 @@ impl Summary {
             })
         });
         if let Some(verdict) = &vs_best_constant
-            && verdict.success_difference.mean < 0.0
+            && verdict.is_below()
         {
             failures.push(format!(
                 "{:.2} points below the constant policy {} of no more pod-hours",
@@ -99,14 +109,105 @@ impl Summary {
             ));
         }
 
-        Some(Claim {
-            context: context.name.clone(),
+        Claim {
+            context: self.name.clone(),
             success_minus_hpa: difference.map(|d| d.mean),
             interval: difference.and_then(|d| Some([d.low?, d.high?])),
             pod_hours_ratio: ratio,
             vs_best_constant,
             holds: failures.is_empty(),
             failures,
-        })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::summary::{ControllerSummary, Timeline};
+
+    const fn about(mean: f64) -> Estimate {
+        Estimate {
+            mean,
+            low: Some(mean - 1.0),
+            high: Some(mean + 1.0),
+        }
+    }
+
+    fn controller(contender: Contender, pod_hours: f64) -> ControllerSummary {
+        ControllerSummary {
+            contender,
+            title: String::new(),
+            settings: String::new(),
+            metrics: BTreeMap::from([(Metric::PodHours, about(pod_hours))]),
+            recovery_censored: 0,
+            minus_hpa: BTreeMap::new(),
+            minus_team: BTreeMap::new(),
+        }
+    }
+
+    /// A team `over_hpa` and `over_constant` points better, at `pod_hours` to HPA's 10.
+    fn context(over_hpa: f64, pod_hours: f64, over_constant: f64) -> ContextSummary {
+        let mut team = controller(Contender::Team, pod_hours);
+        team.minus_hpa.insert(Metric::SuccessPct, about(over_hpa));
+        let mut constant = controller(Contender::AffordableConstant, pod_hours);
+        constant
+            .minus_team
+            .insert(Metric::SuccessPct, about(-over_constant));
+        ContextSummary {
+            name: "ddos".to_owned(),
+            disturbance: None,
+            controllers: vec![team, controller(Contender::HpaShipped, 10.0), constant],
+            best_constant: ConstantPolicy::default(),
+            affordable_constant: Some(ConstantPolicy::default()),
+            constant_frontier: Vec::new(),
+            claim: None,
+            timeline: Timeline::default(),
+        }
+    }
+
+    #[test]
+    fn the_claim_needs_success_cost_and_the_best_constant() {
+        assert!(context(3.0, 12.0, 0.0).deployment_claim().holds);
+        assert!(
+            context(3.0, 12.0, -0.9).deployment_claim().holds,
+            "not clearly below the constant"
+        );
+        for (over_hpa, pod_hours, over_constant, failure) in [
+            (0.5, 10.0, 1.0, "interval [-0.50, +1.50]"),
+            (-3.0, 10.0, 1.0, "-3.00 points"),
+            (3.0, 12.1, 1.0, "1.21 times the pod-hours"),
+            (3.0, 10.0, -1.1, "1.10 points below the constant"),
+        ] {
+            let claim = context(over_hpa, pod_hours, over_constant).deployment_claim();
+            assert!(!claim.holds);
+            assert_eq!(claim.failures.len(), 1);
+            assert!(claim.failures[0].contains(failure), "{:?}", claim.failures);
+        }
+    }
+
+    #[test]
+    fn a_single_seed_proves_nothing() {
+        let mut context = context(3.0, 10.0, 1.0);
+        let single = Estimate {
+            mean: 3.0,
+            low: None,
+            high: None,
+        };
+        context.controllers[0]
+            .minus_hpa
+            .insert(Metric::SuccessPct, single);
+        assert!(!context.deployment_claim().holds);
+    }
+
+    #[test]
+    fn no_constant_policy_that_cheap_is_no_failure() {
+        let mut context = context(3.0, 10.0, 1.0);
+        context.affordable_constant = None;
+        context.controllers.pop();
+        let claim = context.deployment_claim();
+        assert!(claim.holds && claim.vs_best_constant.is_none());
     }
 }

@@ -129,6 +129,21 @@ impl EpisodeMetrics {
     pub fn set(&mut self, metric: Metric, value: f64) {
         self.values[metric as usize] = value.is_finite().then_some(value);
     }
+
+    /// Means of the metrics that apply to all of `episodes`; censored where one of them is.
+    pub(crate) fn mean(episodes: &[Self]) -> Self {
+        let mut mean = Self {
+            recovery_censored: episodes.iter().any(|e| e.recovery_censored),
+            ..Self::default()
+        };
+        for metric in Metric::ALL {
+            let values: Option<Vec<f64>> = episodes.iter().map(|e| e.get(metric)).collect();
+            if let Some(values) = values {
+                mean.set(metric, values.iter().sum::<f64>() / values.len() as f64);
+            }
+        }
+        mean
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::metric::{EpisodeMetrics, Metric};
+use crate::{
+    claim::Claim,
+    metric::{EpisodeMetrics, Metric},
+};
 
 /// Who plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,10 +84,19 @@ pub struct Summary {
     pub seeds: Vec<u64>,
     /// Resamples behind every interval.
     pub resamples: u32,
+    /// What users were promised: latency.
+    pub slo_latency_ms: f64,
+    /// When users give up.
+    pub timeout_ms: f64,
+    /// Length of one episode.
+    pub duration_s: f64,
     /// Episodes played.
     pub episodes_played: EpisodeCounts,
     /// How the calibrated HPA was chosen.
     pub calibration: Calibration,
+    /// Means over the contexts, resampled by seed: controllers that played in all of them, metrics
+    /// that apply in all of them.
+    pub overall: Vec<ControllerSummary>,
     /// One entry per context.
     pub contexts: Vec<ContextSummary>,
     /// One row per episode, for `episodes.parquet`.
@@ -118,8 +130,8 @@ pub struct Calibration {
     pub floor: Vec<u32>,
     /// Objective of the choice on the validation seeds, mean over contexts.
     pub value: f64,
-    /// Objective of HPA as shipped on the same seeds.
-    pub shipped_value: f64,
+    /// Objective of the default settings (80 %, 300 s, the scenario's bounds) on the same seeds.
+    pub default_value: f64,
 }
 
 /// Constant replicas and what they came to on the validation seeds.
@@ -153,11 +165,13 @@ pub struct ContextSummary {
     /// One entry per controller, in the order of [`Contender::ALL`].
     pub controllers: Vec<ControllerSummary>,
     /// The best constant policy.
-    pub best_constant: Option<ConstantPolicy>,
+    pub best_constant: ConstantPolicy,
     /// The best constant policy that spends no more pod-hours than the team.
     pub affordable_constant: Option<ConstantPolicy>,
     /// Constant policies tried that none beats in both success and pod-hours, cheapest first.
     pub constant_frontier: Vec<ConstantPolicy>,
+    /// Whether the team is worth deploying here.
+    pub claim: Option<Claim>,
     /// What happened in the first episode.
     pub timeline: Timeline,
 }
