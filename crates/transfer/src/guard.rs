@@ -1,0 +1,454 @@
+//! The guard: between any decider and the cluster.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use karma_cluster::{ActionSpace, Controller, Observation, Scenario};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decide::{Machine, Mode, State},
+    decider::{Decider, DeciderFault},
+    decision::{Decision, Fault, Reason, Source},
+    fallback::Fallback,
+    health::{SloWatch, metric_faults},
+    limits::{Limits, Turns},
+};
+
+/// Settings of a guard.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GuardSettings {
+    /// Healthy windows that the policy decides in shadow before it acts.
+    pub probation_windows: u32,
+    /// How long a fall is remembered; a policy that falls again needs a longer probation.
+    pub relapse_memory_s: f64,
+    /// Age from which metrics are stale.
+    pub stale_after_s: f64,
+    /// Turns that the policy may make per service and `flap_window_s`; then it may only scale up.
+    pub flap_budget: usize,
+    /// Time over which turns are counted.
+    pub flap_window_s: f64,
+    /// How long users may wait too long while the policy asks for less than the fallback.
+    pub slo_patience_s: f64,
+    /// Time between two observations from which some were missed.
+    pub gap_s: f64,
+}
+
+impl GuardSettings {
+    /// Defaults for the intervals of `scenario`: three scrapes may be lost, two windows missed.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let control = &scenario.control;
+        let window_s = control.window.seconds();
+        let scrapes_s = 3.0 * control.scrape_interval.seconds() + control.scrape_lag.seconds();
+        Self {
+            probation_windows: 4,
+            relapse_memory_s: 3600.0,
+            stale_after_s: scrapes_s.max(window_s),
+            flap_budget: 8,
+            flap_window_s: 600.0,
+            slo_patience_s: 300.0,
+            gap_s: 2.5 * window_s,
+        }
+    }
+}
+
+/// Decides without asking anyone: told of observations, proposals and failures, it says what is to
+/// be written. Pure but for its own state.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    settings: GuardSettings,
+    space: ActionSpace,
+    machine: Machine,
+    fallback: Fallback,
+    slo: SloWatch,
+    turns: Vec<Turns>,
+    drifted: bool,
+    /// Services whose last write failed.
+    unwritten: Vec<Fault>,
+    last_seen_s: Option<f64>,
+    window_s: f64,
+    initial: Vec<u32>,
+}
+
+impl Guard {
+    /// A guard of `scenario` in its starting state, Fallback.
+    #[must_use]
+    pub fn new(scenario: &Scenario, mode: Mode, settings: GuardSettings) -> Self {
+        Self {
+            settings,
+            space: ActionSpace::new(scenario),
+            machine: Machine::new(mode, settings.probation_windows, settings.relapse_memory_s),
+            fallback: Fallback::new(scenario),
+            slo: SloWatch::new(scenario, settings.slo_patience_s),
+            turns: vec![Turns::default(); scenario.services.len()],
+            drifted: false,
+            unwritten: Vec::new(),
+            last_seen_s: None,
+            window_s: scenario.control.window.seconds(),
+            initial: scenario
+                .services
+                .iter()
+                .map(|service| service.replicas.initial.unwrap_or(service.replicas.min))
+                .collect(),
+        }
+    }
+
+    /// What the operator wants.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.machine.mode()
+    }
+
+    /// Changes what the operator wants, from the next window on.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.machine.set_mode(mode);
+    }
+
+    /// The state of the last window.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &GuardSettings {
+        &self.settings
+    }
+
+    /// Length of a window.
+    #[must_use]
+    pub fn window_s(&self) -> f64 {
+        self.window_s
+    }
+
+    /// Replicas that an episode starts with: all that is known before the first observation.
+    #[must_use]
+    pub fn initial(&self) -> &[u32] {
+        &self.initial
+    }
+
+    /// Says whether the cluster behaves unlike the twin; holds until said otherwise. Whoever
+    /// compares live transitions with the twin's intervals calls this.
+    pub fn set_drift(&mut self, drifted: bool) {
+        self.drifted = drifted;
+    }
+
+    /// Says that the last decision was not written for `service`.
+    pub fn write_failed(&mut self, service: usize) {
+        self.unwritten.push(Fault::of(Reason::ApiError, service));
+    }
+
+    /// A window with an observation. `current` is what is desired now, `proposal` what the decider
+    /// gave; `None` where it was not asked.
+    ///
+    /// # Panics
+    /// If `current` or the observation has not one entry per service.
+    pub fn step(
+        &mut self,
+        observation: &Observation,
+        current: &[u32],
+        proposal: Option<Result<Vec<f32>, DeciderFault>>,
+    ) -> Decision {
+        let services = self.space.services();
+        assert!(
+            current.len() == services && observation.services.len() == services,
+            "one entry per service of the scenario"
+        );
+        let time_s = observation.time_s;
+        let faults = self.faults(observation, proposal.as_ref());
+        let was = self.machine.state();
+        let (state, reason) = self
+            .machine
+            .step(time_s, faults.first().map(|fault| fault.reason));
+        let mut decision = self.blank(observation.window, time_s, current, (state, reason), faults);
+        decision.proposed = proposal.and_then(Result::ok).map(|proposed| {
+            let finite = |value: f32| value.is_finite().then_some(value);
+            proposed.into_iter().map(finite).collect()
+        });
+        if state == State::Paused {
+            return decision;
+        }
+        self.seed_fallback(time_s, current, &decision, was == State::Active);
+        let wished = self.fallback.decide(observation, current);
+        decision.fallback = Some(wished.clone());
+        match state {
+            State::Active => {
+                self.follow_policy(&mut decision);
+                self.slo.watch(observation, &decision.desired, &wished);
+            }
+            State::Fallback | State::Probation => {
+                self.slo.clear();
+                self.follow_fallback(&mut decision, &wished);
+            }
+            State::Observe | State::Paused => self.slo.clear(),
+        }
+        for ((turns, desired), current) in self.turns.iter_mut().zip(&decision.desired).zip(current)
+        {
+            turns.record(time_s, i64::from(*desired) - i64::from(*current));
+        }
+        decision
+    }
+
+    /// A window in which the cluster could not be read: everything stays.
+    pub fn blind(&mut self, window: u32, time_s: f64, current: &[u32]) -> Decision {
+        self.unwritten.clear();
+        self.last_seen_s = Some(time_s);
+        let was = self.machine.state();
+        let faults = vec![Fault::of_all(Reason::ApiError)];
+        let at = self.machine.step(time_s, Some(Reason::ApiError));
+        let decision = self.blank(window, time_s, current, at, faults);
+        self.seed_fallback(time_s, current, &decision, was == State::Active);
+        self.slo.clear();
+        decision
+    }
+
+    /// A decision that changes nothing.
+    fn blank(
+        &self,
+        window: u32,
+        time_s: f64,
+        current: &[u32],
+        (state, reason): (State, Reason),
+        faults: Vec<Fault>,
+    ) -> Decision {
+        Decision {
+            window,
+            time_s,
+            state,
+            source: Source::Hold,
+            reason,
+            cause: self.machine.cause(),
+            faults,
+            current: current.to_vec(),
+            proposed: None,
+            fallback: None,
+            desired: current.to_vec(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Faults of this window, the one that names the reason first.
+    fn faults(
+        &mut self,
+        observation: &Observation,
+        proposal: Option<&Result<Vec<f32>, DeciderFault>>,
+    ) -> Vec<Fault> {
+        let time_s = observation.time_s;
+        let of_policy = match proposal {
+            None => None,
+            Some(Err(fault)) => Some(Reason::from(*fault)),
+            Some(Ok(values)) if values.len() != self.space.services() => {
+                Some(Reason::PolicyMalformed)
+            }
+            Some(Ok(values)) if values.iter().any(|value| !value.is_finite()) => {
+                Some(Reason::PolicyNotFinite)
+            }
+            Some(Ok(_)) => None,
+        };
+        let gap = self
+            .last_seen_s
+            .is_some_and(|last_s| time_s - last_s > self.settings.gap_s);
+        self.last_seen_s = Some(time_s);
+        let mut faults: Vec<Fault> = of_policy.into_iter().map(Fault::of_all).collect();
+        faults.append(&mut self.unwritten);
+        faults.extend(gap.then_some(Fault::of_all(Reason::ObservationGap)));
+        faults.extend(metric_faults(observation, self.settings.stale_after_s));
+        faults.extend(self.drifted.then_some(Fault::of_all(Reason::Drift)));
+        let breached = self.slo.breached(time_s);
+        faults.extend(breached.then_some(Fault::of_all(Reason::SloBreach)));
+        faults
+    }
+
+    /// When the fallback takes over, and in every window of a fault, what is there now is what its
+    /// stabilization starts from.
+    fn seed_fallback(
+        &mut self,
+        time_s: f64,
+        current: &[u32],
+        decision: &Decision,
+        was_active: bool,
+    ) {
+        let took_over = was_active && decision.state == State::Fallback;
+        let faults = &decision.faults;
+        self.fallback.seed(time_s, current, |service| {
+            took_over || faults.iter().any(|fault| fault.holds(service))
+        });
+    }
+
+    fn follow_policy(&mut self, decision: &mut Decision) {
+        let Some(proposed) = &decision.proposed else {
+            return;
+        };
+        decision.source = Source::Policy;
+        let budget = (self.settings.flap_budget, self.settings.flap_window_s);
+        for (service, wanted) in proposed.iter().enumerate() {
+            let Some(wanted) = wanted else {
+                continue;
+            };
+            let mut limits = Limits {
+                service,
+                current: decision.current[service],
+                space: &self.space,
+                refused: &mut decision.refused,
+            };
+            decision.desired[service] = limits.policy(
+                wanted.round() as i64,
+                &mut self.turns[service],
+                decision.time_s,
+                budget,
+            );
+        }
+    }
+
+    fn follow_fallback(&mut self, decision: &mut Decision, wished: &[u32]) {
+        decision.source = Source::Fallback;
+        for (service, wanted) in wished.iter().enumerate() {
+            let held = decision.faults.iter().any(|fault| fault.holds(service));
+            let mut limits = Limits {
+                service,
+                current: decision.current[service],
+                space: &self.space,
+                refused: &mut decision.refused,
+            };
+            decision.desired[service] = limits.fallback(*wanted, held);
+        }
+    }
+}
+
+/// A decider behind a guard: what runs live, and what evaluation plays.
+#[derive(Clone, Debug)]
+pub struct Guarded<D> {
+    decider: D,
+    guard: Guard,
+    decisions: Vec<Decision>,
+    /// Whether the decider panicked; it is not asked again in this episode.
+    dead: bool,
+    sabotage: Option<Sabotage>,
+}
+
+/// What a demonstration does to the decider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// It fails without being asked.
+    Fails(DeciderFault),
+    /// It answers with numbers that are not finite.
+    NotFinite,
+}
+
+impl<D: Decider> Guarded<D> {
+    /// Puts a guard with default settings before `decider`.
+    ///
+    /// `Mode::Active` is for a team whose verdict is good, and for evaluation.
+    #[must_use]
+    pub fn new(decider: D, scenario: &Scenario, mode: Mode) -> Self {
+        Self::with_settings(decider, scenario, mode, GuardSettings::new(scenario))
+    }
+
+    /// Puts a guard with `settings` before `decider`.
+    #[must_use]
+    pub fn with_settings(
+        decider: D,
+        scenario: &Scenario,
+        mode: Mode,
+        settings: GuardSettings,
+    ) -> Self {
+        Self {
+            decider,
+            guard: Guard::new(scenario, mode, settings),
+            decisions: Vec::new(),
+            dead: false,
+            sabotage: None,
+        }
+    }
+
+    /// The guard.
+    #[must_use]
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// The guard, to be told of what happened outside.
+    pub fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    /// The decider.
+    #[must_use]
+    pub fn decider(&self) -> &D {
+        &self.decider
+    }
+
+    /// Decisions since the start of the episode.
+    #[must_use]
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
+    /// Hands the decisions out.
+    pub fn take_decisions(&mut self) -> Vec<Decision> {
+        std::mem::take(&mut self.decisions)
+    }
+
+    /// A window in which the cluster could not be read.
+    pub fn blind(&mut self, window: u32, time_s: f64, current: &[u32]) -> &Decision {
+        let decision = self.guard.blind(window, time_s, current);
+        self.keep(decision)
+    }
+
+    /// A window with an observation.
+    pub fn step(&mut self, observation: &Observation, current: &[u32]) -> &Decision {
+        let proposal = self.ask(observation, current);
+        let decision = self.guard.step(observation, current, proposal);
+        self.keep(decision)
+    }
+
+    pub(crate) fn sabotage(&mut self, sabotage: Option<Sabotage>) {
+        self.sabotage = sabotage;
+    }
+
+    fn ask(
+        &mut self,
+        observation: &Observation,
+        current: &[u32],
+    ) -> Option<Result<Vec<f32>, DeciderFault>> {
+        if self.guard.mode() == Mode::Paused {
+            return None;
+        }
+        match self.sabotage {
+            Some(Sabotage::Fails(fault)) => return Some(Err(fault)),
+            Some(Sabotage::NotFinite) => return Some(Ok(vec![f32::NAN; current.len()])),
+            None if self.dead => return Some(Err(DeciderFault::Dead)),
+            None => {}
+        }
+        // A panic leaves the decider in a state that nobody answers for, so it is not asked again.
+        let decider = &mut self.decider;
+        let asked = catch_unwind(AssertUnwindSafe(|| decider.propose(observation, current)));
+        self.dead = asked.is_err();
+        Some(asked.unwrap_or(Err(DeciderFault::Dead)))
+    }
+
+    fn keep(&mut self, decision: Decision) -> &Decision {
+        self.decisions.push(decision);
+        &self.decisions[self.decisions.len() - 1]
+    }
+}
+
+impl<D: Decider> Controller for Guarded<D> {
+    fn name(&self) -> &str {
+        self.decider.name()
+    }
+
+    fn reset(&mut self, scenario: &Scenario, seed: u64) {
+        self.decider.reset(scenario, seed);
+        self.guard = Guard::new(scenario, self.guard.mode(), self.guard.settings);
+        self.decisions.clear();
+        self.dead = false;
+        self.sabotage = None;
+    }
+
+    fn decide(&mut self, observation: &Observation, desired: &mut [u32]) {
+        let decision = self.step(observation, desired);
+        desired.copy_from_slice(&decision.desired);
+    }
+}
