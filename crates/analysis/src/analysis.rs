@@ -12,6 +12,7 @@ use crate::{
     error::AnalysisError,
     fit::{Fit, fit},
     goals::{self, Goal, States},
+    hierarchy::{self, AbstractRole},
     histories::{History, Which, action_tokens, histories, rounds},
     inferred,
     roles::{self, Role},
@@ -29,6 +30,8 @@ pub struct Analysis {
     pub method: Vec<String>,
     /// Roles that the trained team plays, the most played first.
     pub roles: Vec<Role>,
+    /// What groups of these roles have in common; nobody plays it.
+    pub abstract_roles: Vec<AbstractRole>,
     /// States that the trained team passes through, the most visited first.
     pub goals: Vec<Goal>,
     /// Figures of the trained team.
@@ -94,9 +97,11 @@ pub fn analyze(
     let made = histories(trained, &units, Which::Made);
     let clustering = cluster(&made, trained.services.len());
     let states = goals::states(trained, seed)?;
-    let roles = roles::describe(trained, &made, &clustering);
+    let mut roles = roles::describe(trained, &made, &clustering);
+    let abstract_roles = hierarchy::add(trained, &made, &clustering, &mut roles);
     let goals = goals::describe(trained, &states, &successful(trained));
-    let inferred = inferred::organization("inferred", &roles, &goals, organization);
+    let inferred =
+        inferred::organization("inferred", &roles, &abstract_roles, &goals, organization);
     let untrained_states = goals::states(untrained, seed)?;
     Ok(Analysis {
         format: 1,
@@ -109,6 +114,7 @@ pub fn analyze(
             .map(|h| trained.agents[h.agent].clone())
             .collect(),
         roles,
+        abstract_roles,
         goals,
         inferred,
     })
@@ -145,6 +151,9 @@ fn method() -> Vec<String> {
         "A history is what one agent did in one round, every context once.",
         "Roles: average linkage of histories by dynamic time warping of their changes of replicas, \
          cut at the best mean silhouette, one cluster below 0.1. Agents and roles are not used.",
+        "Inheritance: the dendrogram above the cut. What a role and its super-role have in common is \
+         the longest common sub-sequence of action labels, merged pair by pair; exact for pairs, \
+         possibly not the longest for more.",
         "Goals: K-means of the encoded observations, the number of states by silhouette. An \
          episode is successful when its return is at least the median of its context.",
         "Fit: 1 minus the mean LCS distance within clusters over the same of shuffled tokens that \
@@ -220,9 +229,9 @@ fn figures(trajectories: &Trajectories, states: &States, seed: u64) -> Figures {
         .map(|episode| vec![episode])
         .collect();
     let single = histories(trajectories, &episodes, Which::Made);
-    let (tokens, alphabet) = action_tokens(&single, services);
+    let tokens = action_tokens(&single, services);
     let of_episode: Vec<usize> = single.iter().map(|h| h.unit).collect();
-    let structural = fit(&tokens, &of_episode, alphabet, seed);
+    let structural = fit(&tokens.sequences, &of_episode, tokens.alphabet.len(), seed);
     let all: Vec<usize> = (0..states.of_episode.len()).collect();
     let functional = fit(&states.of_episode, &all, states.count, seed);
     Figures {

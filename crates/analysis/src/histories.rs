@@ -1,6 +1,9 @@
 //! What each agent did, as sequences that can be compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use karma_cluster::action::{HOLD, change};
 use karma_marl::{Trajectories, record::AgentStep};
@@ -87,20 +90,31 @@ impl History {
     }
 }
 
-/// Action labels of each window, numbered: which services are raised, which lowered. Returns the
-/// sequences and the size of their alphabet.
-pub(crate) fn action_tokens(histories: &[History], services: usize) -> (Vec<Vec<u16>>, usize) {
-    let labels = |window: &[u8]| -> Vec<std::cmp::Ordering> {
-        window.iter().map(|choice| choice.cmp(&HOLD)).collect()
+/// What was done to the services in one window: lowered, left alone or raised.
+pub(crate) type ActionLabel = Vec<Ordering>;
+
+/// Histories as sequences of numbered action labels.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens {
+    /// One sequence per history.
+    pub(crate) sequences: Vec<Vec<u16>>,
+    /// What each number stands for.
+    pub(crate) alphabet: Vec<ActionLabel>,
+}
+
+/// Action labels of each window, numbered in their order.
+pub(crate) fn action_tokens(histories: &[History], services: usize) -> Tokens {
+    let label = |window: &[u8]| -> ActionLabel { window.iter().map(|c| c.cmp(&HOLD)).collect() };
+    let labels = |history: &History| -> Vec<ActionLabel> {
+        history.choices.chunks_exact(services).map(label).collect()
     };
-    let windows = |history: &History| -> Vec<Vec<std::cmp::Ordering>> {
-        history.choices.chunks_exact(services).map(labels).collect()
-    };
-    let alphabet: BTreeSet<_> = histories.iter().flat_map(windows).collect();
-    let numbers: BTreeMap<_, u16> = (0..).zip(&alphabet).map(|(n, l)| (l.clone(), n)).collect();
-    let tokens = histories
-        .iter()
-        .map(|history| windows(history).iter().map(|w| numbers[w]).collect())
-        .collect();
-    (tokens, alphabet.len())
+    let alphabet: BTreeSet<ActionLabel> = histories.iter().flat_map(labels).collect();
+    let numbers: BTreeMap<_, u16> = alphabet.iter().cloned().zip(0..).collect();
+    Tokens {
+        sequences: histories
+            .iter()
+            .map(|history| labels(history).iter().map(|l| numbers[l]).collect())
+            .collect(),
+        alphabet: alphabet.into_iter().collect(),
+    }
 }

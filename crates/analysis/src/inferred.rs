@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use karma_moise::{
-    Goal as RawGoal, GoalKind, Mission, MissionGoal, Norm, NormKind, Organization, Payout,
-    RawOrganization, Rule, Then,
+    Cardinality, Goal as RawGoal, GoalKind, Group, Mission, MissionGoal, Norm, NormKind,
+    Organization, Payout, RawOrganization, Rule, Then,
 };
 
-use crate::{goals::Goal, roles::Role};
+use crate::{goals::Goal, hierarchy::AbstractRole, roles::Role};
 
 /// A label that covers this share of a habit becomes a condition, not only a preference.
 const BINDING: f64 = 0.95;
@@ -20,6 +20,7 @@ const PREFERENCE: f64 = -0.001;
 pub(crate) fn organization(
     name: &str,
     roles: &[Role],
+    abstract_roles: &[AbstractRole],
     goals: &[Goal],
     specified: Option<&Organization>,
 ) -> RawOrganization {
@@ -32,16 +33,31 @@ pub(crate) fn organization(
         labels: specified.map_or_else(BTreeMap::new, |o| o.raw().labels.clone()),
         ..RawOrganization::default()
     };
+    let mut group = Group::default();
     for role in roles {
         inferred.roles.insert(
             role.name.clone(),
             karma_moise::Role {
-                inherits: Vec::new(),
+                inherits: role.inherits.iter().cloned().collect(),
                 description: role.summary.clone(),
             },
         );
+        group
+            .roles
+            .insert(role.name.clone(), Cardinality::default());
         add_rules(&mut inferred.rules, role);
     }
+    for role in abstract_roles {
+        inferred.roles.insert(
+            role.name.clone(),
+            karma_moise::Role {
+                inherits: role.inherits.iter().cloned().collect(),
+                description: role.summary.clone(),
+            },
+        );
+    }
+    // A group that lists only what is played: the rest is abstract.
+    inferred.groups.insert("team".to_owned(), group);
     for (index, goal) in goals.iter().filter(|g| g.is_goal).enumerate() {
         add_goal(&mut inferred, index, goal, roles);
     }

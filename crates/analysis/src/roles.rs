@@ -31,6 +31,15 @@ pub struct Role {
     pub holds: f64,
     /// What it does when, most frequent first.
     pub evidence: Vec<Evidence>,
+    /// The abstract role that it shares with its nearest neighbors.
+    pub inherits: Option<String>,
+    /// Share of a mean history that all of its histories have in common, in order.
+    pub common_share: f64,
+    /// Actions in what they have in common, with how often.
+    pub common: Vec<(String, usize)>,
+    /// Cluster number that it came from.
+    #[serde(skip)]
+    pub(crate) cluster: usize,
 }
 
 /// An agent that plays a role.
@@ -145,7 +154,7 @@ pub(crate) fn describe(
                 .filter(|(_, label)| **label == cluster)
                 .map(|(history, _)| history)
                 .collect();
-            role(trajectories, histories, &members)
+            role(trajectories, histories, &members, cluster)
         })
         .collect();
     roles.sort_by(|a, b| (b.histories, &a.specified).cmp(&(a.histories, &b.specified)));
@@ -161,7 +170,12 @@ pub(crate) fn describe(
     roles
 }
 
-fn role(trajectories: &Trajectories, all: &[History], members: &[&History]) -> Role {
+fn role(
+    trajectories: &Trajectories,
+    all: &[History],
+    members: &[&History],
+    cluster: usize,
+) -> Role {
     let counts = Counts::of(trajectories, members.iter().copied());
     let mut evidence = evidence(trajectories, &counts);
     evidence.sort_by_key(|e| std::cmp::Reverse(e.support));
@@ -187,6 +201,10 @@ fn role(trajectories: &Trajectories, all: &[History], members: &[&History]) -> R
         members: role_members(trajectories, all, members),
         holds,
         evidence,
+        inherits: None,
+        common_share: 0.0,
+        common: Vec::new(),
+        cluster,
     }
 }
 

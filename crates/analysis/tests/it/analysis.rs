@@ -38,6 +38,20 @@ fn planted_roles_are_recovered_with_their_evidence() {
     assert_eq!(role("guard").evidence.len(), 2);
     assert_eq!(role("guard").members.len(), 1);
     assert_eq!(role("guard").members[0].share, 1.0);
+    // Three roles hang on two abstract ones, the root of which inherits nothing.
+    assert_eq!(found.abstract_roles.len(), 2);
+    assert_eq!(found.abstract_roles[0].inherits, None);
+    assert_eq!(
+        found.abstract_roles[1].inherits.as_deref(),
+        Some("common_1")
+    );
+    assert!(found.roles.iter().all(|r| r.inherits.is_some()));
+    assert!(
+        role("guard")
+            .common
+            .iter()
+            .any(|(action, count)| action == "raises a b" && *count >= 15)
+    );
 }
 
 #[test]
@@ -127,7 +141,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
 fn the_inferred_organization_can_guide_a_team() {
     let found = run(&team(Behavior::Planted, 4, 1), &team(Behavior::Noise, 4, 2));
     let mut inferred = found.inferred;
-    assert_eq!(inferred.roles.len(), 3);
+    assert_eq!(inferred.roles.len(), 5);
     assert!(inferred.rules.iter().any(|r| r.id == "scaler_up_c"));
     // The labels come with the specified organization; here they are made up.
     for (name, each) in [

@@ -1,8 +1,6 @@
 //! Whether the default organization's masks leave a team what it needs: a hand-written team that
 //! knows the capacity plays the pipeline within its masks, beside the HPA.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use karma_cluster::{
     ActionSpace, Cluster, Controller, Scenario,
     action::{change, index},

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 
 use karma_cluster::{
@@ -218,7 +216,7 @@ fn all_bonuses_of_a_window_stay_below_a_tenth() {
     let guides = play.guides.clone();
     guides.reward(&mut play.history, &[HOLD; 16], &mut rewards);
     let sum: f32 = rewards.iter().sum();
-    assert!(sum <= -0.05 && sum >= -0.1, "{rewards:?}");
+    assert!((-0.1..=-0.05).contains(&sum), "{rewards:?}");
     assert!(rewards[BOTTLENECK] < -0.02);
 }
 
@@ -287,7 +285,11 @@ proptest! {
 /// Run by hand: `cargo test --release -p karma-marl guidance_speed -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints a speed"]
-#[expect(clippy::print_stdout, reason = "a measurement")]
+#[expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a measurement"
+)]
 fn guidance_speed() {
     let mut play = Play::new();
     let a = serving(200.0, NOMINAL);
