@@ -1,6 +1,15 @@
 //! How far the twin can be trusted: errors on unseen runs, interval coverage, twin accuracy.
 
+mod accuracy;
+mod measure;
+
 use serde::{Deserialize, Serialize};
+
+pub use accuracy::{
+    Constant, Factory, PolicyReturns, TwinAccuracy, accuracy, mean_return, measure_accuracy,
+    play_in_both, untrained_policies,
+};
+pub(crate) use measure::{lookup, measure};
 
 /// The content of `fidelity.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +20,13 @@ pub struct Fidelity {
     pub training_runs: usize,
     /// Runs that fidelity was measured on.
     pub validation_runs: usize,
+    /// Windows of validation runs whose transition was recorded exactly so in a training run: what
+    /// a lookup of recorded transitions can answer.
+    pub lookup_hits: usize,
+    /// Windows that were looked up.
+    pub lookup_windows: usize,
+    /// Services of which the trace does not show what a replica does.
+    pub unidentified: Vec<String>,
     /// Returns of policies in cluster and twin; absent until they were played.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<TwinAccuracy>,
@@ -26,6 +42,9 @@ pub const CONTROLLED: [&str; 6] = [
     "errors_ps",
 ];
 
+/// Windows of the long horizon.
+pub const HORIZON: usize = 20;
+
 /// Errors of one metric on unseen runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricFidelity {
@@ -35,14 +54,14 @@ pub struct MetricFidelity {
     pub space: String,
     /// Errors one window ahead.
     pub one_step: ModelErrors,
-    /// Errors 20 windows ahead, arrivals and actions given.
+    /// Errors [`HORIZON`] windows ahead, arrivals and actions given.
     pub twenty_step: ModelErrors,
     /// Share of values inside the central 90 % interval that the twin predicts one window ahead.
     pub coverage_90: f64,
 }
 
 /// Mean absolute errors of the models on the same rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelErrors {
     /// The twin.
     pub twin: f64,
@@ -56,32 +75,6 @@ pub struct ModelErrors {
     pub rows: usize,
 }
 
-/// Twin accuracy: how well returns in the twin tell returns in the cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TwinAccuracy {
-    /// Return that counts as 1 after rescaling.
-    pub ceiling: f64,
-    /// One row per policy.
-    pub policies: Vec<PolicyReturns>,
-    /// Mean of the rows' accuracies.
-    pub mean: f64,
-    /// The worst row's accuracy.
-    pub worst: f64,
-}
-
-/// One policy played in both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PolicyReturns {
-    /// Name of the policy.
-    pub name: String,
-    /// Mean return in the cluster.
-    pub cluster: f64,
-    /// Mean return in the twin.
-    pub twin: f64,
-    /// min(c/t, t/c) of the rescaled returns.
-    pub accuracy: f64,
-}
-
 impl Fidelity {
     /// The controlled metrics on which the 20-step error is not below persistence; empty is good.
     #[must_use]
@@ -91,11 +84,29 @@ impl Fidelity {
             .filter(|m| m.twenty_step.twin >= m.twenty_step.persistence)
             .collect()
     }
-}
 
-/// Twin accuracy of `policies` (name, return in the cluster, return in the twin), rescaled so that
-/// the worst policy in the cluster is 0 and `ceiling` is 1.
-#[must_use]
-pub fn accuracy(_policies: &[(String, f64, f64)], _ceiling: f64) -> TwinAccuracy {
-    todo!("lands next")
+    /// The errors as a table for people.
+    #[must_use]
+    pub fn table(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = format!(
+            "{:<15} {:<14} {:>5} {:>9} {:>11} {:>9} {:>9} {:>9}\n",
+            "metric", "space", "steps", "twin", "persistence", "linear", "queueing", "in 90 %"
+        );
+        for m in &self.metrics {
+            for (steps, e) in [(1, &m.one_step), (HORIZON, &m.twenty_step)] {
+                let covered = if steps == 1 {
+                    format!("{:>8.1}%", 100.0 * m.coverage_90)
+                } else {
+                    String::new()
+                };
+                let _ = writeln!(
+                    text,
+                    "{:<15} {:<14} {steps:>5} {:>9.4} {:>11.4} {:>9.4} {:>9.4} {covered}",
+                    m.metric, m.space, e.twin, e.persistence, e.linear, e.queueing
+                );
+            }
+        }
+        text
+    }
 }

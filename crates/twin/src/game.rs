@@ -1,21 +1,104 @@
 //! The stochastic game: many clusters of the twin stepping together on plain arrays.
 
-use karma_cluster::{Scenario, ServiceMetrics};
-use serde::{Deserialize, Serialize};
+mod snapshot;
 
-use crate::{error::Result, model::Twin};
+use std::sync::Arc;
+
+use karma_cluster::{Scenario, ServiceMetrics, seed, workload};
+use rayon::prelude::*;
+
+pub use snapshot::GamesSnapshot;
+
+use crate::{
+    dice::Dice,
+    dynamics::{Dynamics, Frame, Scratch},
+    episode::Episode,
+    given::Given,
+    model::Twin,
+    neural::Model,
+    plan::Nodes,
+    pods::Pods,
+};
+
+/// Games that step together on one thread. Fixed, so that results do not depend on threads.
+const CHUNK: usize = 64;
+
+/// Variants prepared per context.
+const VARIANTS: u64 = 256;
+
+/// Share of a window without scrapes from which on nothing was measured.
+const BLIND: f32 = 0.6;
 
 /// `n` independent games over the training variants of all contexts of a scenario.
 ///
-/// Every game plays one variant with one member of the ensemble; arrivals and disturbances are
+/// Every game plays variants with one member of the ensemble; arrivals and disturbances are
 /// exogenous. The first episode of each game starts at an instant of its own, so that games do not
 /// end together. Same seed, same bytes, at any number of threads.
 #[derive(Clone, Debug)]
-pub struct Games {}
+pub struct Games {
+    model: Arc<Model>,
+    pool: Arc<Pool>,
+    state: State,
+    rooms: Vec<Room>,
+}
 
-/// Everything that changes while [`Games`] are played.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct GamesSnapshot {}
+/// The exogenous side of every game, prepared once.
+#[derive(Debug)]
+struct Pool {
+    seed: u64,
+    services: usize,
+    windows: u32,
+    initial: Vec<u32>,
+    /// Variants by context.
+    contexts: Vec<Vec<Episode>>,
+    members: Vec<u8>,
+}
+
+/// Everything that changes, game-major.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct State {
+    /// What the twin knows.
+    now: Vec<ServiceMetrics>,
+    before: Vec<ServiceMetrics>,
+    pods: Vec<Pods>,
+    /// What is seen: the same unless scrapes bring nothing.
+    shown: Vec<ServiceMetrics>,
+    previous: Vec<ServiceMetrics>,
+    desired: Vec<u32>,
+    windows: Vec<u32>,
+    contexts: Vec<u32>,
+    variants: Vec<u32>,
+    episodes: Vec<u32>,
+    dice: Vec<Dice>,
+    ended: Vec<bool>,
+}
+
+/// Buffers of one chunk.
+#[derive(Clone, Debug, Default)]
+struct Room {
+    scratch: Scratch,
+    given: Vec<Given>,
+    inflow: Vec<f32>,
+    nodes: Vec<Nodes>,
+}
+
+/// One chunk's part of the state.
+struct Part<'a> {
+    now: &'a mut [ServiceMetrics],
+    before: &'a mut [ServiceMetrics],
+    pods: &'a mut [Pods],
+    shown: &'a mut [ServiceMetrics],
+    previous: &'a mut [ServiceMetrics],
+    desired: &'a mut [u32],
+    asked: &'a [u32],
+    windows: &'a mut [u32],
+    contexts: &'a [u32],
+    variants: &'a [u32],
+    dice: &'a mut [Dice],
+    ended: &'a mut [bool],
+    members: &'a [u8],
+    room: &'a mut Room,
+}
 
 impl Games {
     /// Prepares `n_games` games and their pool of variants, and starts the first episodes.
@@ -23,50 +106,88 @@ impl Games {
     /// # Panics
     /// If the twin was fitted to a scenario with other services.
     #[must_use]
-    pub fn new(_twin: &Twin, _scenario: &Scenario, _n_games: usize, _seed: u64) -> Self {
-        todo!("lands next")
+    pub fn new(twin: &Twin, scenario: &Scenario, n_games: usize, seed: u64) -> Self {
+        assert!(
+            twin.fits(scenario).is_ok(),
+            "the twin has the services of the scenario"
+        );
+        let pool = Arc::new(Pool::new(twin, scenario, n_games, seed));
+        let cells = n_games * pool.services;
+        let mut games = Self {
+            model: Arc::clone(&twin.model),
+            state: State {
+                now: vec![ServiceMetrics::MISSING; cells],
+                before: vec![ServiceMetrics::MISSING; cells],
+                pods: vec![Pods::default(); cells],
+                shown: vec![ServiceMetrics::MISSING; cells],
+                previous: vec![ServiceMetrics::MISSING; cells],
+                desired: vec![0; cells],
+                windows: vec![0; n_games],
+                contexts: vec![0; n_games],
+                variants: vec![0; n_games],
+                episodes: vec![0; n_games],
+                dice: vec![Dice(0); n_games],
+                ended: vec![true; n_games],
+            },
+            rooms: vec![Room::default(); n_games.div_ceil(CHUNK)],
+            pool,
+        };
+        games.reset_ended();
+        for game in 0..n_games {
+            // In the middle of an episode, so that games do not end together.
+            let windows = u64::from(games.pool.windows);
+            let offset = seed::derive_seed(seed, "first window", game as u64) % windows;
+            games.state.windows[game] = offset as u32;
+        }
+        games
     }
 
     /// Number of games.
     #[must_use]
     pub fn games(&self) -> usize {
-        todo!("lands next")
+        self.state.windows.len()
     }
 
     /// Number of services of each game.
     #[must_use]
     pub fn services(&self) -> usize {
-        todo!("lands next")
+        self.pool.services
     }
 
     /// What is seen now, `games × services`, game by game.
     #[must_use]
     pub fn metrics(&self) -> &[ServiceMetrics] {
-        todo!("lands next")
+        &self.state.shown
     }
 
     /// What was seen one window before; the same as [`Self::metrics`] in the first window.
     #[must_use]
     pub fn previous(&self) -> &[ServiceMetrics] {
-        todo!("lands next")
+        &self.state.previous
     }
 
     /// Current desired replicas, `games × services`.
     #[must_use]
     pub fn desired(&self) -> &[u32] {
-        todo!("lands next")
+        &self.state.desired
     }
 
     /// Windows since the start of each game's episode.
     #[must_use]
     pub fn windows(&self) -> &[u32] {
-        todo!("lands next")
+        &self.state.windows
     }
 
     /// Index of the context (order of `Scenario::in_every_context`) that each game plays.
     #[must_use]
     pub fn contexts(&self) -> &[u32] {
-        todo!("lands next")
+        &self.state.contexts
+    }
+
+    /// Games whose episode is over (cut off by its length, not lost).
+    #[must_use]
+    pub fn ended(&self) -> &[bool] {
+        &self.state.ended
     }
 
     /// Asks for `desired` replicas (`games × services`) and lets one window pass in every game.
@@ -74,32 +195,291 @@ impl Games {
     ///
     /// # Panics
     /// If the length does not match.
-    pub fn step(&mut self, _desired: &[u32]) {
-        todo!("lands next")
-    }
-
-    /// Games whose episode is over (cut off by its length, not lost).
-    #[must_use]
-    pub fn ended(&self) -> &[bool] {
-        todo!("lands next")
+    pub fn step(&mut self, desired: &[u32]) {
+        assert_eq!(
+            desired.len(),
+            self.state.desired.len(),
+            "desired replicas of every game and service"
+        );
+        let (model, pool) = (&*self.model, &*self.pool);
+        let parts = self.state.parts(desired, pool, &mut self.rooms);
+        parts
+            .into_par_iter()
+            .for_each(|mut part| part.step(model, pool));
     }
 
     /// Starts a new episode, with another variant, in every game that has ended.
     pub fn reset_ended(&mut self) {
-        todo!("lands next")
+        let services = self.pool.services;
+        for game in 0..self.games() {
+            if !self.state.ended[game] {
+                continue;
+            }
+            let state = &mut self.state;
+            let episode = state.episodes[game];
+            let number = ((game as u64) << 32) | u64::from(episode);
+            let drawn = seed::derive_seed(self.pool.seed, "episode", number);
+            let context = (game + episode as usize) % self.pool.contexts.len();
+            state.contexts[game] = context as u32;
+            state.variants[game] = (drawn % self.pool.contexts[context].len() as u64) as u32;
+            state.episodes[game] += 1;
+            state.windows[game] = 0;
+            state.ended[game] = false;
+            state.dice[game] = Dice(seed::derive_seed(drawn, "dice", 0));
+            for (service, &initial) in self.pool.initial.iter().enumerate() {
+                let at = game * services + service;
+                let fresh = fresh(initial as f32);
+                state.desired[at] = initial;
+                state.pods[at] = Pods::all_ready(initial as f32);
+                for metrics in [
+                    &mut state.now[at],
+                    &mut state.before[at],
+                    &mut state.shown[at],
+                    &mut state.previous[at],
+                ] {
+                    *metrics = fresh;
+                }
+            }
+        }
+    }
+}
+
+/// A service at the start of an episode: all replicas ready, nothing measured.
+pub(crate) fn fresh(replicas: f32) -> ServiceMetrics {
+    ServiceMetrics {
+        replicas_desired: replicas,
+        replicas_ready: replicas,
+        replicas_failed: 0.0,
+        replicas_pending: 0.0,
+        restarts: 0.0,
+        ..ServiceMetrics::MISSING
+    }
+}
+
+/// What is seen of `metrics` when scrapes brought nothing: what the API server knows.
+pub(crate) fn unscraped(metrics: &ServiceMetrics) -> ServiceMetrics {
+    ServiceMetrics {
+        replicas_desired: metrics.replicas_desired,
+        replicas_ready: metrics.replicas_ready,
+        replicas_failed: metrics.replicas_failed,
+        replicas_pending: metrics.replicas_pending,
+        restarts: metrics.restarts,
+        ..ServiceMetrics::MISSING
+    }
+}
+
+/// Replicas that an episode starts with.
+pub(crate) fn initial(scenario: &Scenario) -> Vec<u32> {
+    scenario
+        .services
+        .iter()
+        .map(|s| s.replicas.initial.unwrap_or(s.replicas.min))
+        .collect()
+}
+
+impl Pool {
+    fn new(twin: &Twin, scenario: &Scenario, games: usize, seed: u64) -> Self {
+        let members = twin.members().max(1);
+        // Games of one member lie side by side: they share a pass through its network.
+        let block = (games / members).clamp(1, CHUNK / members.min(CHUNK));
+        let contexts: Vec<Vec<Episode>> = scenario
+            .in_every_context()
+            .iter()
+            .enumerate()
+            .map(|(number, (_, context))| {
+                (0..VARIANTS)
+                    .into_par_iter()
+                    .map(|variant| {
+                        let number = ((number as u64) << 32) | variant;
+                        let seed = seed::derive_seed(seed, "game variant", number);
+                        Episode::new(&workload::training_variant(context, seed), seed)
+                    })
+                    .collect()
+            })
+            .collect();
+        Self {
+            seed,
+            services: scenario.services.len(),
+            windows: scenario.windows(),
+            initial: initial(scenario),
+            contexts,
+            members: (0..games)
+                .map(|game| (game / block % members) as u8)
+                .collect(),
+        }
+    }
+}
+
+impl State {
+    /// The state in chunks.
+    fn parts<'a>(
+        &'a mut self,
+        asked: &'a [u32],
+        pool: &'a Pool,
+        rooms: &'a mut [Room],
+    ) -> Vec<Part<'a>> {
+        let cells = CHUNK * pool.services;
+        let mut now = self.now.chunks_mut(cells);
+        let mut before = self.before.chunks_mut(cells);
+        let mut pods = self.pods.chunks_mut(cells);
+        let mut shown = self.shown.chunks_mut(cells);
+        let mut previous = self.previous.chunks_mut(cells);
+        let mut desired = self.desired.chunks_mut(cells);
+        let mut asked = asked.chunks(cells);
+        let mut windows = self.windows.chunks_mut(CHUNK);
+        let mut contexts = self.contexts.chunks(CHUNK);
+        let mut variants = self.variants.chunks(CHUNK);
+        let mut dice = self.dice.chunks_mut(CHUNK);
+        let mut ended = self.ended.chunks_mut(CHUNK);
+        let mut members = pool.members.chunks(CHUNK);
+        rooms
+            .iter_mut()
+            .filter_map(|room| {
+                Some(Part {
+                    now: now.next()?,
+                    before: before.next()?,
+                    pods: pods.next()?,
+                    shown: shown.next()?,
+                    previous: previous.next()?,
+                    desired: desired.next()?,
+                    asked: asked.next()?,
+                    windows: windows.next()?,
+                    contexts: contexts.next()?,
+                    variants: variants.next()?,
+                    dice: dice.next()?,
+                    ended: ended.next()?,
+                    members: members.next()?,
+                    room,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Part<'_> {
+    fn episode<'p>(&self, pool: &'p Pool, game: usize) -> &'p Episode {
+        &pool.contexts[self.contexts[game] as usize][self.variants[game] as usize]
     }
 
-    /// The state of all games.
-    #[must_use]
-    pub fn snapshot(&self) -> GamesSnapshot {
-        todo!("lands next")
+    fn step(&mut self, model: &Model, pool: &Pool) {
+        let games = self.windows.len();
+        self.room.fit(games, pool.services);
+        for game in 0..games {
+            self.prepare(model, pool, game);
+        }
+        let Room {
+            scratch,
+            given,
+            inflow,
+            nodes,
+        } = &mut *self.room;
+        model.advance(
+            &mut Frame {
+                now: self.now,
+                before: self.before,
+                pods: self.pods,
+                desired: self.desired,
+                given,
+                inflow,
+                nodes,
+                dice: Some(self.dice),
+                members: Some(self.members),
+            },
+            scratch,
+        );
+        self.previous.copy_from_slice(self.shown);
+        for (at, (shown, now)) in self.shown.iter_mut().zip(&*self.now).enumerate() {
+            *shown = if self.room.given[at].outage > BLIND {
+                unscraped(now)
+            } else {
+                *now
+            };
+        }
+        for (window, ended) in self.windows.iter_mut().zip(&mut *self.ended) {
+            *window += 1;
+            *ended = *window >= pool.windows;
+        }
     }
 
-    /// Continues exactly where `snapshot` was taken from games made by the same [`Self::new`].
-    ///
-    /// # Errors
-    /// [`TwinError::Mismatch`](crate::TwinError::Mismatch) when the snapshot is of other games.
-    pub fn restore(&mut self, _snapshot: &GamesSnapshot) -> Result<()> {
-        todo!("lands next")
+    /// Gathers what comes to one game from outside.
+    fn prepare(&mut self, model: &Model, pool: &Pool, game: usize) {
+        let services = pool.services;
+        let episode = self.episode(pool, game);
+        let window = (self.windows[game] as usize).min(episode.windows - 1);
+        let span = game * services..(game + 1) * services;
+        let dice = &mut self.dice[game];
+        let fails = episode.api_errors[window];
+        for at in span.clone() {
+            // A failed call leaves the replicas as they are.
+            let asked = self.asked[at];
+            if asked != self.desired[at] && !(fails > 0.0 && dice.uniform() < fails) {
+                self.desired[at] = asked;
+            }
+        }
+        self.room.given[span.clone()].copy_from_slice(episode.given(window));
+        self.room.nodes[game] = episode.nodes;
+        arrive(
+            model,
+            episode,
+            window,
+            &self.now[span.clone()],
+            dice,
+            &mut self.room.inflow[span],
+        );
+    }
+}
+
+/// Draws what the scrapes of one window will show of arrivals.
+pub(crate) fn arrive(
+    model: &Model,
+    episode: &Episode,
+    window: usize,
+    now: &[ServiceMetrics],
+    dice: &mut Dice,
+    inflow: &mut [f32],
+) {
+    let window_s = model.physics.plan.window_s;
+    for (service, (inflow, mean)) in inflow.iter_mut().zip(episode.arrivals(window)).enumerate() {
+        if mean.is_nan() {
+            *inflow = f32::NAN;
+            continue;
+        }
+        let mut mean = *mean;
+        if let Some((clients, think_s)) = episode.closed {
+            // Clients that wait for an answer ask less often.
+            let latency_ms = now[service].latency_p50_ms;
+            let wait_s = if latency_ms.is_nan() {
+                0.0
+            } else {
+                latency_ms * 1e-3
+            };
+            mean = mean.min(clients / (think_s + wait_s).max(1e-3));
+        }
+        let mut z = [0.0];
+        dice.normal(&mut z);
+        let called: f32 = model.physics.plan.services[service]
+            .callers
+            .iter()
+            .map(|link| {
+                crate::physics::known(now[link.service].in_rate_rps, 0.0) * link.probability
+            })
+            .sum();
+        // Counts of a Poisson stream spread with the root of their mean.
+        *inflow = (mean + (mean / window_s).sqrt() * z[0]).max(0.0) + called;
+    }
+}
+
+impl Room {
+    fn fit(&mut self, games: usize, services: usize) {
+        if self.nodes.len() != games {
+            let none = Nodes {
+                count: 1.0,
+                millicores: 0.0,
+                mib: 0.0,
+            };
+            self.given.resize(games * services, Given::default());
+            self.inflow.resize(games * services, 0.0);
+            self.nodes.resize(games, none);
+        }
     }
 }

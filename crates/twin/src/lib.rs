@@ -8,14 +8,32 @@
 //!
 //! What is not here: policies, rewards shaped by an organization, anything live.
 
+mod baseline;
+mod calibrate;
+mod data;
+mod dice;
+mod dynamics;
+mod episode;
 pub mod error;
+mod explore;
+mod features;
 pub mod fidelity;
 pub mod fit;
 pub mod game;
+pub mod given;
+mod linear;
+mod math;
 pub mod model;
+mod neural;
+mod physics;
+mod plan;
+mod pods;
 pub mod record;
 pub mod rollout;
+mod runs;
 pub mod trace;
+mod train;
+mod walk;
 
 pub use error::TwinError;
 pub use fidelity::Fidelity;

@@ -1,40 +1,202 @@
 //! Traces: the common long-row schema in memory and in files.
 
-use std::path::Path;
+mod check;
+mod column;
+mod csv;
+mod hash;
+mod mapping;
+mod parquet;
+pub mod schema;
+mod time;
+mod unit;
 
-use crate::error::Result;
+pub use check::{hold_latency, hold_replicas};
+pub use column::{Numbers, Texts};
+pub use csv::{Dropped, InputFile, LoadReport, inputs_hash, read_csv_mapped};
+pub(crate) use hash::hex;
+pub use mapping::{ColumnRule, FilePattern, Mapping, TimeFormat, TimeRule, WindowEdge, Zeros};
+pub use schema::{Number, Text};
+pub use unit::to_common;
 
 /// Rows of (source, run, app, service, instant), column by column. A value that was not measured is
-/// null, never 0.
+/// null, never 0. A column of which nothing was ever set takes no memory.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trace {}
+pub struct Trace {
+    ts_ms: Vec<i64>,
+    quality: Vec<u32>,
+    numbers: Vec<Option<Numbers>>,
+    texts: Vec<Option<Texts>>,
+}
+
+/// Consecutive rows of one service in one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Run.
+    pub run: String,
+    /// Service.
+    pub service: String,
+    /// Its rows, in order of time.
+    pub rows: Vec<usize>,
+}
 
 impl Trace {
+    /// A trace without rows.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            numbers: vec![None; Number::ALL.len()],
+            texts: vec![None; Text::ALL.len()],
+            ..Self::default()
+        }
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        0
+        self.ts_ms.len()
     }
 
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.ts_ms.is_empty()
     }
 
-    /// Reads a Parquet file in the common schema.
-    ///
-    /// # Errors
-    /// [`TwinError`](crate::TwinError) when the file is missing, truncated or not in the schema.
-    pub fn read_parquet(_path: &Path) -> Result<Self> {
-        todo!("lands next")
+    /// Instants, ends of windows, ms.
+    #[must_use]
+    pub fn ts_ms(&self) -> &[i64] {
+        &self.ts_ms
     }
 
-    /// Writes a Parquet file in the common schema: temporary name, sync, rename.
+    /// Flags of [`schema::quality`] by row.
+    #[must_use]
+    pub fn quality(&self) -> &[u32] {
+        &self.quality
+    }
+
+    /// Appends a row of nulls that ends at `ts_ms`; fill it with [`Self::set`] and
+    /// [`Self::set_text`].
+    pub fn push_row(&mut self, ts_ms: i64) {
+        if self.numbers.is_empty() {
+            *self = Self::new();
+        }
+        self.ts_ms.push(ts_ms);
+        self.quality.push(0);
+        for column in self.numbers.iter_mut().flatten() {
+            column.push(None);
+        }
+        for column in self.texts.iter_mut().flatten() {
+            column.push(None);
+        }
+    }
+
+    /// Sets a number of the newest row.
     ///
-    /// # Errors
-    /// [`TwinError`](crate::TwinError) when the file cannot be written.
-    pub fn write_parquet(&self, _path: &Path) -> Result<()> {
-        todo!("lands next")
+    /// # Panics
+    /// If there is no row.
+    pub fn set(&mut self, field: Number, value: Option<f64>) {
+        let row = self.len() - 1;
+        self.set_at(field, row, value);
+    }
+
+    /// Sets a number of `row`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn set_at(&mut self, field: Number, row: usize, value: Option<f64>) {
+        let len = self.len();
+        let column = &mut self.numbers[field as usize];
+        if value.is_some() || column.is_some() {
+            column
+                .get_or_insert_with(|| Numbers::nulls(len))
+                .set(row, value);
+        }
+    }
+
+    /// Adds flags to the newest row.
+    pub fn flag(&mut self, flags: u32) {
+        if let Some(quality) = self.quality.last_mut() {
+            *quality |= flags;
+        }
+    }
+
+    /// Sets a text of the newest row.
+    ///
+    /// # Panics
+    /// If there is no row.
+    pub fn set_text(&mut self, field: Text, text: &str) {
+        let len = self.len();
+        let column = self.texts[field as usize].get_or_insert_with(|| Texts::nulls(len));
+        column.replace_last(text);
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn get(&self, field: Number, row: usize) -> Option<f64> {
+        self.numbers[field as usize].as_ref()?.get(row)
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(&self, field: Text, row: usize) -> Option<&str> {
+        self.texts[field as usize].as_ref()?.get(row)
+    }
+
+    /// A column of numbers; `None` where all of it is null.
+    #[must_use]
+    pub fn numbers(&self, field: Number) -> Option<&Numbers> {
+        self.numbers.get(field as usize)?.as_ref()
+    }
+
+    /// A column of texts; `None` where all of it is null.
+    #[must_use]
+    pub fn texts(&self, field: Text) -> Option<&Texts> {
+        self.texts.get(field as usize)?.as_ref()
+    }
+
+    /// Bits of the fields present in `row`.
+    #[must_use]
+    pub fn mask(&self, row: usize) -> u64 {
+        Number::ALL
+            .iter()
+            .filter(|field| self.get(**field, row).is_some())
+            .fold(0, |mask, field| mask | field.bit())
+    }
+
+    /// Appends the rows of `other`.
+    pub fn append(&mut self, other: &Self) {
+        for row in 0..other.len() {
+            self.push_row(other.ts_ms[row]);
+            self.flag(other.quality[row]);
+            for &field in Number::ALL {
+                self.set(field, other.get(field, row));
+            }
+            for &field in Text::ALL {
+                if let Some(text) = other.text(field, row) {
+                    self.set_text(field, text);
+                }
+            }
+        }
+    }
+
+    /// The rows of every service of every run, in order of first appearance.
+    #[must_use]
+    pub fn series(&self) -> Vec<Series> {
+        let mut found: Vec<Series> = Vec::new();
+        let mut places = std::collections::BTreeMap::new();
+        for row in 0..self.len() {
+            let run = self.text(Text::Run, row).unwrap_or_default();
+            let service = self.text(Text::Service, row).unwrap_or_default();
+            let place = *places.entry((run, service)).or_insert_with(|| {
+                found.push(Series {
+                    run: run.to_owned(),
+                    service: service.to_owned(),
+                    rows: Vec::new(),
+                });
+                found.len() - 1
+            });
+            found[place].rows.push(row);
+        }
+        found
     }
 }

@@ -1,0 +1,174 @@
+//! Columns: numbers and texts whose absence is explicit.
+
+use std::collections::BTreeMap;
+
+/// Numbers of which some may be null. A null holds no value, and is not 0.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    values: Vec<f64>,
+    present: Vec<bool>,
+}
+
+/// Two columns are equal when the same rows are present with the same values; what lies behind a
+/// null is nothing.
+impl PartialEq for Numbers {
+    fn eq(&self, other: &Self) -> bool {
+        self.present == other.present && self.iter().eq(other.iter())
+    }
+}
+
+impl Numbers {
+    /// Takes whole vectors over; a value that is not finite becomes null.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[must_use]
+    pub fn from_parts(mut values: Vec<f64>, mut present: Vec<bool>) -> Self {
+        assert_eq!(values.len(), present.len(), "one flag per value");
+        for (value, present) in values.iter_mut().zip(&mut present) {
+            *present &= value.is_finite();
+            if !*present {
+                *value = 0.0;
+            }
+        }
+        Self { values, present }
+    }
+
+    /// A column of `len` nulls.
+    #[must_use]
+    pub fn nulls(len: usize) -> Self {
+        Self {
+            values: vec![0.0; len],
+            present: vec![false; len],
+        }
+    }
+
+    /// Appends a value; what is not finite is null.
+    pub fn push(&mut self, value: Option<f64>) {
+        let value = value.filter(|v| v.is_finite());
+        self.values.push(value.unwrap_or(0.0));
+        self.present.push(value.is_some());
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The value of `row`.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<f64> {
+        self.present[row].then(|| self.values[row])
+    }
+
+    /// Replaces the value of `row`.
+    pub fn set(&mut self, row: usize, value: Option<f64>) {
+        let value = value.filter(|v| v.is_finite());
+        self.values[row] = value.unwrap_or(0.0);
+        self.present[row] = value.is_some();
+    }
+
+    /// The values in order.
+    pub fn iter(&self) -> impl Iterator<Item = Option<f64>> + '_ {
+        self.values
+            .iter()
+            .zip(&self.present)
+            .map(|(value, present)| present.then_some(*value))
+    }
+
+    /// Raw values (0 behind a null) and which of them are present.
+    #[must_use]
+    pub fn parts(&self) -> (&[f64], &[bool]) {
+        (&self.values, &self.present)
+    }
+}
+
+/// Texts of which some may be null, each distinct text kept once.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    dictionary: Vec<String>,
+    index: BTreeMap<String, u32>,
+    codes: Vec<u32>,
+}
+
+/// Behind this code is null.
+const NULL: u32 = u32::MAX;
+
+/// Equal texts row by row, whatever the order of the dictionary.
+impl PartialEq for Texts {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && (0..self.len()).all(|row| self.get(row) == other.get(row))
+    }
+}
+
+impl Texts {
+    /// A column of `len` nulls.
+    #[must_use]
+    pub fn nulls(len: usize) -> Self {
+        Self {
+            codes: vec![NULL; len],
+            ..Self::default()
+        }
+    }
+
+    /// Appends a text.
+    pub fn push(&mut self, text: Option<&str>) {
+        let code = match (text, self.codes.last()) {
+            (None, _) => NULL,
+            // Neighbors mostly agree: skip the search.
+            (Some(text), Some(&last)) if last != NULL && self.dictionary[last as usize] == text => {
+                last
+            }
+            (Some(text), _) => self.code(text),
+        };
+        self.codes.push(code);
+    }
+
+    /// Replaces the text of the last row.
+    pub fn replace_last(&mut self, text: &str) {
+        self.codes.pop();
+        self.push(Some(text));
+    }
+
+    fn code(&mut self, text: &str) -> u32 {
+        if let Some(&code) = self.index.get(text) {
+            return code;
+        }
+        let code = self.dictionary.len() as u32;
+        self.dictionary.push(text.to_owned());
+        self.index.insert(text.to_owned(), code);
+        code
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    /// The text of `row`.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<&str> {
+        let code = self.codes[row];
+        (code != NULL).then(|| self.dictionary[code as usize].as_str())
+    }
+
+    /// Distinct texts in order of first appearance.
+    #[must_use]
+    pub fn distinct(&self) -> &[String] {
+        &self.dictionary
+    }
+}

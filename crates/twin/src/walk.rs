@@ -1,0 +1,98 @@
+//! Walking along recorded runs: every transition with the pods that explain its counts.
+
+use karma_cluster::ServiceMetrics;
+
+use crate::{
+    given::Given,
+    physics::Physics,
+    plan::Nodes,
+    pods::{self, Change, Pods, Seen},
+    runs::Run,
+};
+
+/// One recorded transition of all services: from an instant to the next.
+pub(crate) struct Transition<'a> {
+    /// The instant that it starts from.
+    pub(crate) t: usize,
+    pub(crate) earlier: &'a [ServiceMetrics],
+    pub(crate) now: &'a [ServiceMetrics],
+    pub(crate) next: &'a [ServiceMetrics],
+    pub(crate) given: &'a [Given],
+    pub(crate) desired: &'a [u32],
+    /// Pods before.
+    pub(crate) pods_before: &'a [Pods],
+    /// Pods after, and ready ones right after the action.
+    pub(crate) pods: &'a [Pods],
+    pub(crate) ready_at_start: &'a [f32],
+    pub(crate) nodes: Nodes,
+}
+
+/// Calls `visit` with every transition of `run`.
+pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&Transition<'_>)) {
+    let nodes = physics.plan.nodes_of(run.context.as_deref());
+    let hazards: Vec<_> = physics.services.iter().map(|s| s.hazards).collect();
+    let mut pods: Vec<Pods> = run
+        .at(0)
+        .iter()
+        .map(|m| {
+            Pods::all_ready(if m.replicas_ready.is_nan() {
+                1.0
+            } else {
+                m.replicas_ready
+            })
+        })
+        .collect();
+    let mut before = pods.clone();
+    let mut expected = pods.clone();
+    let mut changes = vec![Change::default(); run.services];
+    let mut ready_at_start = vec![0.0; run.services];
+    let mut desired = Vec::new();
+    for t in 0..run.len().saturating_sub(1) {
+        let (next, given) = (run.at(t + 1), run.given(t + 1));
+        run.desired(t + 1, &mut desired);
+        before.copy_from_slice(&pods);
+        expected.copy_from_slice(&pods);
+        pods::advance(
+            &physics.plan.services,
+            &hazards,
+            nodes,
+            &mut expected,
+            &desired,
+            given,
+            None,
+            &mut changes,
+        );
+        pods::act(&physics.plan.services, nodes, &mut pods, &desired);
+        for (service, pods) in pods.iter_mut().enumerate() {
+            let m = &next[service];
+            if m.replicas_ready.is_nan() || m.replicas_pending.is_nan() {
+                // Not seen: what was to be expected.
+                *pods = expected[service];
+                ready_at_start[service] = changes[service].ready_at_start;
+                continue;
+            }
+            let seen = Seen {
+                ready: m.replicas_ready,
+                pending: m.replicas_pending,
+                failed: if m.replicas_failed.is_nan() {
+                    0.0
+                } else {
+                    m.replicas_failed
+                },
+            };
+            ready_at_start[service] = pods.follow(&given[service], seen);
+        }
+        visit(&Transition {
+            t,
+            earlier: run.at(t.saturating_sub(1)),
+            now: run.at(t),
+            next,
+            given,
+            desired: &desired,
+            pods_before: &before,
+            pods: &pods,
+            ready_at_start: &ready_at_start,
+            nodes,
+        });
+    }
+}

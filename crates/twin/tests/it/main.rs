@@ -1,0 +1,8 @@
+//! Tests of the twin through its public face.
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "measurements print")]
+
+mod measure;
+mod online_boutique;
+mod parquet;
+mod support;

@@ -1,0 +1,34 @@
+//! What several tests need.
+
+use std::path::{Path, PathBuf};
+
+use karma_twin::trace::Mapping;
+
+/// The folder with the recorded data sets: `KARMA_SHARED`, else `shared` beside the workspace.
+/// Prints `SKIPPED` and gives `None` where `below` is not there.
+pub fn shared(below: &str) -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root =
+        std::env::var_os("KARMA_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
+    let path = root.join(below);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is not there", path.display());
+    None
+}
+
+/// The mapping that is shipped for Online Boutique.
+pub fn online_boutique_mapping() -> Mapping {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/k8s-mft-ob.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    karma_cluster::yaml::read(&text, &path).unwrap()
+}
+
+/// An empty folder of this test's own, below the build's folder for temporary files.
+pub fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
