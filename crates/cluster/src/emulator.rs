@@ -160,7 +160,7 @@ impl Emulator {
             timeout_s: scenario.slo.timeout.seconds(),
             drain_s: scenario.control.drain.seconds(),
             windows_passed: 0,
-            events: EventQueue::default(),
+            events: EventQueue::new(arrivals.event_rate(scenario)),
             hops: Hops::new(),
             services: services.map(|s| ServiceState::new(s, scenario)).collect(),
             pods: Vec::new(),

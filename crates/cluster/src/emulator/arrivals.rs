@@ -6,7 +6,7 @@ use rand_distr::{Distribution, Exp1};
 
 use super::{
     Emulator,
-    hop::{Hop, LEGITIMATE, NONE, Outcome, SLOW},
+    hop::{Hop, LEGITIMATE, NONE, Outcome, SLOW, Sender},
     queue::{Event, Kind},
 };
 use crate::{
@@ -93,6 +93,20 @@ impl Arrivals {
         arrivals.enter_second();
         arrivals.plan(0.0);
         arrivals
+    }
+
+    /// About how many events a second the highest load makes.
+    pub(super) fn event_rate(&self, scenario: &Scenario) -> f64 {
+        let at = |second: usize| {
+            let rates = self.sources.iter().map(|s| s.rates[second]);
+            rates.sum::<f64>()
+        };
+        let highest = (0..self.seconds).map(at).fold(0.0, f64::max);
+        let closed = match scenario.workload.shape {
+            Shape::Closed { .. } => workload::rates(scenario, 0).first().copied(),
+            _ => None,
+        };
+        (highest + closed.unwrap_or(0.0)) * workload::visits(scenario).iter().sum::<f64>()
     }
 
     fn enter_second(&mut self) {
@@ -263,15 +277,16 @@ impl Emulator {
         let deadline = self.now + self.timeout_s;
         let mut hop = Hop::new(service, class, self.now, deadline);
         hop.client = client;
+        let sender = Sender::of(&hop);
         if !self.send(hop, deadline) {
-            self.answer_client(&hop, Outcome::Refused);
+            self.answer_client(sender, Outcome::Refused);
         }
     }
 
     /// A client or attacker gets the answer to its request, if it still waits.
     #[inline]
-    pub(super) fn answer_client(&mut self, hop: &Hop, outcome: Outcome) {
-        if hop.class == SLOW {
+    pub(super) fn answer_client(&mut self, sender: Sender, outcome: Outcome) {
+        if sender.class == SLOW {
             return;
         }
         let answered = outcome == Outcome::Answered;
@@ -280,11 +295,11 @@ impl Emulator {
         } else {
             self.roots.failed += 1;
         }
-        if hop.class == LEGITIMATE {
-            self.recorder.outcome(hop.sent, self.now, answered);
+        if sender.class == LEGITIMATE {
+            self.recorder.outcome(sender.sent, self.now, answered);
         }
-        if hop.client != NONE && self.clients.all[hop.client as usize].sent == hop.sent {
-            self.send_again(hop.client, answered);
+        if sender.client != NONE && self.clients.all[sender.client as usize].sent == sender.sent {
+            self.send_again(sender.client, answered);
         }
     }
 

@@ -68,12 +68,21 @@ impl Emulator {
             let number = number as u32;
             self.events
                 .push(fault.at, Event::new(Kind::Onset, number, 0));
-            self.events
-                .push(fault.ends, Event::new(Kind::Relief, number, 0));
+            if fault.ends > fault.at {
+                self.events
+                    .push(fault.ends, Event::new(Kind::Relief, number, 0));
+            }
         }
     }
 
     pub(super) fn on_onset(&mut self, number: usize) {
+        self.begin(number);
+        if self.faults[number].ends <= self.faults[number].at {
+            self.on_relief(number);
+        }
+    }
+
+    fn begin(&mut self, number: usize) {
         let fault = &mut self.faults[number];
         fault.active = true;
         let Some(service) = fault.service else {

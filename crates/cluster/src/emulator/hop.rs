@@ -89,6 +89,25 @@ impl Hop {
     }
 }
 
+/// Of a hop that a client or attacker sent: who, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub(super) class: u8,
+    pub(super) client: u32,
+    pub(super) sent: f64,
+}
+
+impl Sender {
+    #[inline]
+    pub(super) fn of(hop: &Hop) -> Self {
+        Self {
+            class: hop.class,
+            client: hop.client,
+            sent: hop.sent,
+        }
+    }
+}
+
 /// How a hop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {

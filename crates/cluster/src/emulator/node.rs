@@ -188,7 +188,7 @@ impl Emulator {
                 slot.epoch = slot.epoch.wrapping_add(1);
                 let left = (slot.finish - pod.clock).max(0.0);
                 let event = Event::new(Kind::Done, at, slot.epoch);
-                self.events.push(self.now + left / pod.pace, event);
+                self.events.push(self.now + left * pod.slowness, event);
             }
         }
     }

@@ -84,6 +84,8 @@ pub(super) struct Pod {
     pub(super) touched: f64,
     /// Speed of the clock.
     pub(super) pace: f64,
+    /// One over it.
+    pub(super) slowness: f64,
     /// Cores in use.
     pub(super) cores: f64,
     /// CPU time used, in core seconds.
@@ -132,6 +134,7 @@ impl Pod {
             clock: 0.0,
             touched: 0.0,
             pace: 1.0,
+            slowness: 1.0,
             cores: 0.0,
             core_s: 0.0,
             stress_cores: 0.0,

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::{
     Emulator,
-    hop::{CLIENT, Hop, NONE, ORPHAN, Outcome, Place, SHARE, SLOW},
+    hop::{CLIENT, Hop, NONE, ORPHAN, Outcome, Place, SHARE, SLOW, Sender},
     pod::Life,
     queue::{Event, Kind},
 };
@@ -18,6 +18,9 @@ pub(super) const DONE_S: f64 = 1e-9;
 impl Emulator {
     /// Sends `hop` to its service. A caller waits at most until `patience` for one that the network
     /// loses. Returns whether it is on its way; if not it was refused, and is counted so.
+    ///
+    /// Inlined, with [`Self::reach`], so that the record is written once, where it stays.
+    #[inline(always)]
     pub(super) fn send(&mut self, hop: Hop, patience: f64) -> bool {
         let disturbance = &self.services[usize::from(hop.service)].disturbance;
         if disturbance.loss > 0.0 || disturbance.delay_s > 0.0 || disturbance.jitter_s > 0.0 {
@@ -47,7 +50,7 @@ impl Emulator {
     }
 
     /// `hop` reaches its service now. Returns whether a pod took it.
-    #[inline]
+    #[inline(always)]
     fn reach(&mut self, hop: Hop) -> bool {
         let service = &mut self.services[usize::from(hop.service)];
         service.counters.arrived += u64::from(hop.class != SLOW);
@@ -131,7 +134,7 @@ impl Emulator {
         pod.cores += service.server_cores * pod.speed;
         slot.finish = pod.clock + work;
         let event = Event::new(Kind::Done, number, slot.epoch);
-        self.events.push(self.now + work / pod.pace, event);
+        self.events.push(self.now + work * pod.slowness, event);
     }
 
     /// The work in a server may be done.
@@ -147,7 +150,7 @@ impl Emulator {
         if left > DONE_S {
             // The pod was slowed down meanwhile.
             let event = Event::new(Kind::Done, number, epoch);
-            self.events.push(self.now + left / pod.pace, event);
+            self.events.push(self.now + left * pod.slowness, event);
             return;
         }
         slot.finish = f64::INFINITY;
@@ -163,11 +166,14 @@ impl Emulator {
     /// The work of a request is done: it fails, calls, or is answered.
     #[inline]
     pub(super) fn worked(&mut self, at: u32) {
-        let service = &self.services[usize::from(self.hops[at].service)];
+        let hop = &mut self.hops[at];
+        let service = &self.services[usize::from(hop.service)];
         let outcome = if service.draw_error(&mut self.streams.work) {
             Some(Outcome::Failed)
         } else {
-            self.hops[at].place = Place::Call;
+            if !service.calls.is_empty() {
+                hop.place = Place::Call;
+            }
             self.proceed(at)
         };
         if let Some(outcome) = outcome {
@@ -245,25 +251,27 @@ impl Emulator {
     #[inline]
     pub(super) fn settle(&mut self, mut at: u32, mut outcome: Outcome) {
         loop {
-            let hop = self.hops[at];
-            self.count(&hop, outcome);
-            if hop.slot != NONE {
+            let hop = &self.hops[at];
+            let (parent, pod, place, slot) = (hop.parent, hop.pod, hop.place, hop.slot);
+            let client = Sender::of(hop);
+            self.count(at, outcome);
+            if slot != NONE {
                 self.release(at);
             }
-            if hop.place != Place::Network {
+            if place != Place::Network {
                 self.in_flight.fall(self.now);
             }
-            if hop.pod != NONE {
-                let pod = &mut self.pods[hop.pod as usize];
-                pod.alive -= 1;
-                if pod.alive == 0 && pod.life == Life::Terminating {
-                    self.remove_pod(hop.pod);
+            if pod != NONE {
+                let left = &mut self.pods[pod as usize];
+                left.alive -= 1;
+                if left.alive == 0 && left.life == Life::Terminating {
+                    self.remove_pod(pod);
                 }
             }
             self.hops.remove(at);
-            match hop.parent {
+            match parent {
                 ORPHAN => return,
-                CLIENT => return self.answer_client(&hop, outcome),
+                CLIENT => return self.answer_client(client, outcome),
                 parent => match self.resume(parent, outcome == Outcome::Answered) {
                     Some(end) => (at, outcome) = (parent, end),
                     None => return,
@@ -274,7 +282,8 @@ impl Emulator {
 
     /// Counts the end of a request as its service sees it.
     #[inline]
-    fn count(&mut self, hop: &Hop, outcome: Outcome) {
+    fn count(&mut self, at: u32, outcome: Outcome) {
+        let hop = &self.hops[at];
         if hop.class == SLOW || (hop.place == Place::Network && outcome == Outcome::Lost) {
             return;
         }

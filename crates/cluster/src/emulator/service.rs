@@ -189,15 +189,12 @@ impl ServiceState {
         if self.turn >= count {
             self.turn = 0;
         }
-        let mut best = self.turn;
-        let mut least = *self.loads.get(best)?;
-        for at in (self.turn + 1..count).chain(0..self.turn) {
-            if self.loads[at] < least {
-                least = self.loads[at];
-                best = at;
-            }
-        }
-        (least < self.places).then_some(best)
+        // One number holds load, turn and place, so that the least is found without branches.
+        let key = |(at, load): (usize, &u32)| {
+            u64::from(*load) << 32 | u64::from(at < self.turn) << 31 | at as u64
+        };
+        let best = self.loads.iter().enumerate().map(key).min()?;
+        (best >> 32 < u64::from(self.places)).then_some((best & 0x7fff_ffff) as usize)
     }
 
     /// The service's row of the record for the window that ends now.

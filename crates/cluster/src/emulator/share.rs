@@ -80,6 +80,7 @@ impl Emulator {
             pod.pace = pod.speed;
             working
         };
+        pod.slowness = 1.0 / pod.pace;
         pod.cores = busy * service.server_cores * pod.speed + pod.stress_cores;
     }
 
@@ -89,7 +90,7 @@ impl Emulator {
         let Some(next) = pod.sharers.peek() else {
             return;
         };
-        let at = self.now + (next.finish - pod.clock).max(0.0) / pod.pace;
+        let at = self.now + (next.finish - pod.clock).max(0.0) * pod.slowness;
         if at < pod.shared_at {
             pod.shared_epoch = pod.shared_epoch.wrapping_add(1);
             pod.shared_at = at;

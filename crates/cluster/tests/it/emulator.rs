@@ -16,8 +16,8 @@ use karma_cluster::{
     Cluster, Observation, Scenario, ServiceMetrics,
     emulator::{Emulator, EpisodeRecord},
     scenario::{
-        Call, CallMode, Control, Discipline, Effect, Fault, NodePool, ReplicaRange, Service, Shape,
-        Slo, Startup, WorkDistribution, Workload,
+        Call, CallMode, Discipline, Effect, Fault, NodePool, ReplicaRange, Service, Shape, Startup,
+        WorkDistribution,
     },
     units::{Mebibytes, Millicores, Seconds},
 };
@@ -64,46 +64,19 @@ fn call(to: &str, mode: CallMode) -> Call {
 /// scraped without loss.
 fn scenario(mut services: Vec<Service>, rate: f64, duration_s: f64) -> Scenario {
     services[0].entry = true;
-    Scenario {
-        format: 1,
-        name: "test".to_owned(),
-        extends: None,
-        use_contexts: None,
-        services,
-        nodes: vec![NodePool {
-            count: 1,
-            cpu: Millicores(64_000.0),
-            memory: Mebibytes(262_144.0),
-        }],
-        workload: constant(rate),
-        faults: Vec::new(),
-        contexts: Vec::new(),
-        disturbance: None,
-        slo: Slo {
-            latency: Seconds(0.5),
-            timeout: Seconds(2.0),
-        },
-        control: Control {
-            scrape_loss: 0.0,
-            ..Control::default()
-        },
-        duration: Seconds(duration_s),
-        team: Default::default(),
-        reward: Default::default(),
-        twin: Default::default(),
-        train: Default::default(),
-        analyze: Default::default(),
-        evaluate: Default::default(),
-        seed: 1,
-    }
-}
-
-fn constant(rate: f64) -> Workload {
-    Workload {
-        shape: Shape::Constant { rate },
-        noise: 0.0,
-        noise_memory: Seconds(60.0),
-    }
+    let mut scenario: Scenario = serde_json::from_value(serde_json::json!({
+        "format": 1,
+        "name": "test",
+        "services": [],
+        "nodes": [{"count": 1, "cpu": 64, "memory": "256Gi"}],
+        "workload": {"shape": {"constant": {"rate": rate}}},
+        "slo": {"latency": "500ms", "timeout": "2s"},
+        "control": {"scrape_loss": 0.0},
+        "duration": duration_s,
+    }))
+    .unwrap();
+    scenario.services = services;
+    scenario
 }
 
 /// `a`→`b`→`c`→`d`, async, with the pipeline's rates and enough replicas for 200 requests/s.

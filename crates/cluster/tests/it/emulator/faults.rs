@@ -285,3 +285,21 @@ fn the_hooks_of_demonstrations_take_metrics_and_api_away() {
         2.0
     );
 }
+
+#[test]
+fn a_fault_of_no_duration_strikes_once() {
+    let kill = Effect::PodKill {
+        service: A.to_owned(),
+        count: 1,
+        every: Some(Seconds(5.0)),
+    };
+    let seen = metrics_of(&with_fault(base(), 0.0, kill), 1, 0);
+    assert_eq!(seen[4].replicas_pending, 1.0);
+    assert_eq!(seen[19].replicas_ready, 2.0);
+    let stress = Effect::StressCpu {
+        service: A.to_owned(),
+        load: 0.9,
+    };
+    let record = finish(&with_fault(base(), 0.0, stress), 1);
+    assert!(record.success() > 0.9999);
+}
