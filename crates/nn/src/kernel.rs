@@ -197,17 +197,26 @@ dispatch! {
 
 /// Writes `row` into row `r` of panels of height `rows`; lanes beyond it become zero.
 pub(crate) fn pack_row(row: &[f32], r: usize, rows: usize, panels: &mut [Line]) {
-    for (panel, values) in row.chunks(LANES).enumerate() {
-        let line = &mut panels[panel * rows + r].0;
-        line[..values.len()].copy_from_slice(values);
-        line[values.len()..].fill(0.0);
+    // Whole lines are moved in registers; a copy of a length known only now is a call.
+    let (whole, rest) = row.as_chunks::<LANES>();
+    for (panel, values) in whole.iter().enumerate() {
+        panels[panel * rows + r].0 = *values;
+    }
+    if !rest.is_empty() {
+        let mut line = Line::ZERO;
+        line.0[..rest.len()].copy_from_slice(rest);
+        panels[whole.len() * rows + r] = line;
     }
 }
 
 /// The inverse of [`pack_row`].
 pub(crate) fn unpack_row(panels: &[Line], r: usize, rows: usize, row: &mut [f32]) {
-    for (panel, values) in row.chunks_mut(LANES).enumerate() {
-        values.copy_from_slice(&panels[panel * rows + r].0[..values.len()]);
+    let (whole, rest) = row.as_chunks_mut::<LANES>();
+    for (panel, values) in whole.iter_mut().enumerate() {
+        *values = panels[panel * rows + r].0;
+    }
+    if !rest.is_empty() {
+        rest.copy_from_slice(&panels[whole.len() * rows + r].0[..rest.len()]);
     }
 }
 

@@ -34,6 +34,12 @@ impl Outcome {
             terms: vec![[0.0; 3]; envs],
         }
     }
+
+    /// Whether any environment has come to an end.
+    #[must_use]
+    pub fn any_ended(&self) -> bool {
+        self.truncated.contains(&true) || self.terminated.contains(&true)
+    }
 }
 
 /// Environments of one team, all of one shape.

@@ -1,3 +1,5 @@
+use rand::Rng;
+
 use super::*;
 
 /// One environment, one agent, hand-made rewards, values and ends.
@@ -9,11 +11,11 @@ fn rollout(ends: &[End], seed: u64) -> Rollout {
         .filter(|e| matches!(e, End::Truncated(_)))
         .count();
     let mut draw = |n: usize| (0..n).map(|_| stream.gen_range(-1.0..1.0)).collect();
-    Rollout {
-        envs: 1,
-        agents: 1,
-        width: 1,
+    let heads = Heads {
         heads: 1,
+        choices: 2,
+    };
+    Rollout {
         states: vec![0.0; steps + 1],
         last_states: vec![0.0; lasts],
         rewards: draw(steps),
@@ -21,7 +23,7 @@ fn rollout(ends: &[End], seed: u64) -> Rollout {
         advantages: vec![0.0; steps],
         returns: vec![0.0; steps],
         ends: ends.to_vec(),
-        ..Rollout::default()
+        ..Rollout::new(1, 1, 1, heads)
     }
 }
 
