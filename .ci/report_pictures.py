@@ -109,8 +109,8 @@ class Browser:
         return found
 
 
-def picture(browser, url, folder, width, height, name, scheme):
-    """Takes one picture of the whole page; returns what is wrong with it."""
+def show(browser, url, width, height, scheme):
+    """Loads the page in a window."""
     browser.call(
         "Emulation.setDeviceMetricsOverride",
         width=width,
@@ -125,6 +125,11 @@ def picture(browser, url, folder, width, height, name, scheme):
     browser.call("Page.navigate", url=url)
     browser.wait_for("Page.loadEventFired")
     browser.evaluate("new Promise(done => setTimeout(done, 300))")
+
+
+def picture(browser, url, folder, width, height, name, scheme):
+    """Takes one picture of the whole page; returns what is wrong with it."""
+    show(browser, url, width, height, scheme)
     faults = browser.errors()
     full_width, full_height = browser.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
@@ -154,6 +159,7 @@ def main():
                     faults += picture(
                         browser, report.as_uri(), folder, width, height, name, scheme
                     )
+            show(browser, report.as_uri(), *VIEWS[0][:2], "dark")
             printed = browser.call("Page.printToPDF", printBackground=True)
             (folder / "print.pdf").write_bytes(base64.b64decode(printed["data"]))
             faults += [f"print.pdf: {fault}" for fault in browser.errors()]

@@ -22,7 +22,7 @@ impl Summary {
     /// [`EvaluateError::File`] where the disk refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
         let mut text =
-            serde_json::to_vec_pretty(self).map_err(|source| EvaluateError::Summary {
+            serde_json::to_vec(self).map_err(|source| EvaluateError::Summary {
                 path: path.to_owned(),
                 source,
             })?;

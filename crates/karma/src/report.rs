@@ -62,6 +62,7 @@ pub fn render(input: &ReportInput) -> Result<String> {
         .transpose()
         .context("summary.json is not a summary of this version of karma")?;
     let summary = summary.as_ref();
+    let services = summary.map(timeline::services).unwrap_or_default();
 
     let mut environment = Environment::new();
     environment.add_template("report.html", TEMPLATE)?;
@@ -70,6 +71,7 @@ pub fn render(input: &ReportInput) -> Result<String> {
         "contenders": timeline::contenders(),
         "contexts": summary.map(timeline::contexts).unwrap_or_default(),
         "learning": learning::charts(&input.metrics),
+        "decisions": decisions::charts(&input.decisions, &services),
     });
     let page = Page {
         scenario: &input.scenario,
@@ -81,7 +83,7 @@ pub fn render(input: &ReportInput) -> Result<String> {
         learned: learning::words(&input.metrics),
         fidelity: input.fidelity.as_ref().map(fidelity::view),
         roles: input.roles.as_ref().map(roles::view),
-        decisions: decisions::view(&input.decisions),
+        decisions: decisions::view(&input.decisions, &services),
         facts: facts::view(input, summary),
         style: STYLE,
         charts: CHARTS,

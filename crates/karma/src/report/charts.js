@@ -181,7 +181,7 @@
           width: series.width ?? (series.key === "team" ? 2.5 : 1.75),
           dash: series.dash,
           fill: series.fill && ((plot) => series.fill(plot.ctx)),
-          paths: series.step ? uPlot.paths.stepped({ align: -1 }) : undefined,
+          paths: series.step ? uPlot.paths.stepped({ align: spec.stepAlign ?? -1 }) : undefined,
           points: { show: series.points ?? false, size: 5 },
           spanGaps: series.spanGaps ?? false,
         })),
@@ -390,6 +390,31 @@
     };
   };
 
+  // --- Demonstrations --------------------------------------------------------------------------
+
+  const DASHES = [undefined, [7, 3], [2, 3], [10, 3, 2, 3], [4, 2], [1, 3]];
+  const decisions = (strip) => ({
+    stepAlign: 1,
+    note: "Desired replicas; gray where the fallback decides",
+    height: 150,
+    x: strip.x,
+    xTick: (s) => `${s / 60} min`,
+    xIncrements: [60, 120, 300, 600, 900, 1800, 3600],
+    xName: clock,
+    shades: strip.spans,
+    range: (_, __, max) => [0, Math.max(2, max) * 1.08],
+    yIncrements: [1, 2, 3, 5, 10, 20, 50, 100],
+    label: `Desired replicas of ${strip.series.map((s) => s.name).join(", ")}`,
+    series: strip.series.map((series, index) => ({
+      name: series.name,
+      short: series.name,
+      color: "ink",
+      dash: DASHES[index % DASHES.length],
+      values: series.values,
+      step: true,
+    })),
+  });
+
   // --- Controls --------------------------------------------------------------------------------
 
   const press = (buttons, pressed) => {
@@ -430,13 +455,19 @@
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
+  // Paper is white, whatever the screen is.
+  const root = document.documentElement;
   addEventListener("beforeprint", () => {
+    root.classList.add("printing");
+    redraw();
     for (const panel of all("[data-panel]")) {
       panel.hidden = false;
       open(panel);
     }
   });
   addEventListener("afterprint", () => {
+    root.classList.remove("printing");
+    redraw();
     const pressed = contextTabs.find((tab) => tab.getAttribute("aria-pressed") === "true");
     if (pressed) show(pressed.dataset.context);
   });
@@ -454,5 +485,6 @@
   mark();
 
   if (data.contexts.length) show(data.contexts[0].name);
+  for (const grid of all('[data-charts="decisions"]')) chart(grid, decisions(data.decisions[Number(grid.dataset.strip)]));
   for (const grid of all('[data-charts="learning"]')) fill(grid, data.learning.map((curve) => [learning(curve)]));
 })();

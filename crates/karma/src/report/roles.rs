@@ -8,11 +8,16 @@ use super::{
     format::{float, number, text, words},
 };
 
+/// Habits and labels told per role and per state; the file has all.
+const LINES: usize = 5;
+/// States told.
+const STATES: usize = 6;
+
 #[derive(Debug, Serialize)]
 pub(super) struct RolesView {
     figures: Vec<Figure>,
-    agents: Vec<Agent>,
-    goals: Vec<Goal>,
+    roles: Vec<Role>,
+    states: Vec<State>,
 }
 
 /// A figure of the trained team beside the untrained one's.
@@ -24,100 +29,143 @@ struct Figure {
     untrained: String,
 }
 
+/// A role as it was played.
 #[derive(Debug, Serialize)]
-struct Agent {
+struct Role {
     name: String,
-    specified: String,
-    inferred: String,
-    is_same: bool,
-    figures: Vec<String>,
+    players: String,
+    /// Whether the agents of the specified role, and only they, play it.
+    is_pure: bool,
+    figures: String,
     evidence: Vec<String>,
 }
 
+/// A state that the team passes through.
 #[derive(Debug, Serialize)]
-struct Goal {
-    name: String,
+struct State {
+    description: String,
     share: String,
-    evidence: Vec<String>,
+    is_goal: bool,
 }
 
-const FIGURES: [(&str, &str, &str); 2] = [
+/// Figures: path in the file, name, what it says, factor to percent.
+type FigurePath = (&'static [&'static str], &'static str, &'static str, f64);
+
+const FIGURES: [FigurePath; 4] = [
     (
-        "alignment_pct",
+        &["alignment", "percent"],
         "Alignment",
-        "where a guide fired, the unmasked policy's choice is allowed",
+        "Where a guide fired, the choice the policy would make without masks is allowed.",
+        1.0,
     ),
     (
-        "purity_pct",
+        &["purity_percent"],
         "Purity",
-        "clusters of behavior that belong to one role",
+        "Share of a cluster of behavior that belongs to one role.",
+        1.0,
+    ),
+    (
+        &["structural", "score"],
+        "Structural fit",
+        "How much more alike the players of a role act than by chance.",
+        100.0,
+    ),
+    (
+        &["functional", "score"],
+        "Functional fit",
+        "How much more alike the states are that they pass through.",
+        100.0,
     ),
 ];
 
 pub(super) fn view(roles: &Value) -> RolesView {
-    let untrained = roles.get("untrained");
-    let percent = |value: f64| format!("{} %", number(value, 1));
     RolesView {
         figures: FIGURES
             .iter()
-            .filter_map(|(key, name, note)| {
-                Some(Figure {
-                    name,
-                    note,
-                    trained: percent(float(roles, key)?),
-                    untrained: untrained
-                        .and_then(|u| float(u, key))
-                        .map(percent)
-                        .unwrap_or_default(),
-                })
-            })
+            .filter_map(|path| figure(roles, path))
             .collect(),
-        agents: list(roles, "agents").into_iter().map(agent).collect(),
-        goals: list(roles, "goals").into_iter().map(goal).collect(),
+        roles: list(roles, "roles").into_iter().map(role).collect(),
+        states: list(roles, "goals")
+            .into_iter()
+            .take(STATES)
+            .map(state)
+            .collect(),
     }
 }
 
-fn agent(agent: &Value) -> Agent {
-    let role = |keys: &[&str]| text(agent, keys).map(words).unwrap_or_default();
-    let (specified, inferred) = (
-        role(&["specified_role", "specified", "role"]),
-        role(&["inferred_role", "inferred"]),
-    );
-    let figure = |(key, name, _): &(&str, &str, &str)| {
-        Some(format!(
-            "{} {} %",
-            name.to_lowercase(),
-            number(float(agent, key)?, 1)
-        ))
-    };
-    Agent {
-        name: role(&["agent", "name"]),
-        is_same: specified == inferred,
-        specified,
-        inferred,
-        figures: FIGURES.iter().filter_map(figure).collect(),
-        evidence: evidence(agent),
-    }
-}
-
-fn goal(goal: &Value) -> Goal {
-    Goal {
-        name: text(goal, &["id", "name"]).map(words).unwrap_or_default(),
-        share: float(goal, "share_pct")
-            .map(|share| format!("{} % of the time", number(share, 0)))
-            .unwrap_or_default(),
-        evidence: evidence(goal),
-    }
-}
-
-/// Sentences; one or several.
-fn evidence(value: &Value) -> Vec<String> {
-    match value.get("evidence") {
-        Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(lines)) => lines
+fn figure(roles: &Value, (path, name, note, factor): &FigurePath) -> Option<Figure> {
+    let of = |team: &str| {
+        let value = path
             .iter()
-            .filter_map(|line| line.as_str().map(str::to_owned))
+            .try_fold(roles.get(team)?, |value, key| value.get(key));
+        Some(percent(value?.as_f64()? * factor, 1))
+    };
+    Some(Figure {
+        name,
+        note,
+        trained: of("trained")?,
+        untrained: of("untrained").unwrap_or_default(),
+    })
+}
+
+fn role(role: &Value) -> Role {
+    let specified = text(role, &["specified"]).unwrap_or_default();
+    let member = |member: &&Value| {
+        let share = float(member, "share")?;
+        let agent = words(text(member, &["agent"])?);
+        Some(if share >= 0.995 {
+            agent
+        } else {
+            format!("{agent} in {} of its histories", percent(100.0 * share, 0))
+        })
+    };
+    let members: Vec<String> = list(role, "members").iter().filter_map(member).collect();
+    let purity = float(role, "purity").unwrap_or_default();
+    let figures = [
+        Some(format!(
+            "{} {}",
+            percent(100.0 * purity, 0),
+            words(specified)
+        )),
+        float(role, "holds").map(|holds| {
+            format!(
+                "changes nothing in {} of windows",
+                percent(100.0 * holds, 0)
+            )
+        }),
+        float(role, "histories").map(|count| format!("{} histories", number(count, 0))),
+    ];
+    Role {
+        name: words(text(role, &["name"]).unwrap_or("unnamed")),
+        players: members.join(", "),
+        is_pure: purity >= 0.995,
+        figures: figures
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" · "),
+        evidence: list(role, "evidence")
+            .into_iter()
+            .take(LINES)
+            .filter_map(|evidence| text(evidence, &["sentence"]).map(str::to_owned))
             .collect(),
-        _ => Vec::new(),
     }
+}
+
+fn state(goal: &Value) -> State {
+    let time = |key| float(goal, key).map(|share| percent(100.0 * share, 0));
+    let good = time("time_of_successful").map(|t| format!("{t} of successful episodes"));
+    let other = time("time_of_others").map(|t| format!("{t} of the others"));
+    State {
+        description: text(goal, &["description"]).unwrap_or_default().to_owned(),
+        share: good.into_iter().chain(other).collect::<Vec<_>>().join(", "),
+        is_goal: goal
+            .get("is_goal")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
+    }
+}
+
+fn percent(value: f64, digits: usize) -> String {
+    format!("{} %", number(value, digits))
 }

@@ -55,13 +55,23 @@ pub(super) fn contexts(summary: &Summary) -> Vec<Value> {
             "attack": timeline.attack_rps,
             "attacks": timeline.attacks,
             "users": users.collect::<Vec<_>>(),
-            "services": services(timeline),
+            "services": tracks(timeline),
         })
     };
     summary.contexts.iter().map(context).collect()
 }
 
-fn services(timeline: &Timeline) -> Vec<Value> {
+/// Names of the services in order.
+pub(super) fn services(summary: &Summary) -> Vec<String> {
+    let timeline = summary.contexts.first().map(|context| &context.timeline);
+    timeline
+        .into_iter()
+        .flat_map(|timeline| &timeline.services)
+        .map(|service| service.name.clone())
+        .collect()
+}
+
+fn tracks(timeline: &Timeline) -> Vec<Value> {
     timeline
         .services
         .iter()

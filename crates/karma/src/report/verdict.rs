@@ -119,8 +119,8 @@ fn success(claim: &Claim) -> Part {
 fn cost(claim: &Claim) -> Part {
     let ratio = claim.pod_hours_ratio;
     Part {
-        words: ratio.map_or_else(|| "–".to_owned(), |r| format!("{} ×", number(r, 2))),
-        note: format!("at most {POD_HOURS_LIMIT} ×"),
+        words: ratio.map_or_else(|| "–".to_owned(), |r| number(r, 2)),
+        note: format!("at most {POD_HOURS_LIMIT}"),
         holds: ratio.is_some_and(|ratio| ratio <= POD_HOURS_LIMIT),
     }
 }
