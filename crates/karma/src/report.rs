@@ -29,32 +29,32 @@ const UPLOT_LICENSE: &str = include_str!("report/uplot/LICENSE");
 /// What the page shows: the files of a run directory as they are. A phase that has not run has
 /// `None` (or an empty list) and is shown as 'not run'.
 #[derive(Clone, Debug, Default)]
-pub struct ReportInput {
+pub(crate) struct ReportInput {
     /// Name of the scenario.
-    pub scenario: String,
+    pub(crate) scenario: String,
     /// `manifest.json`.
-    pub manifest: Option<Value>,
+    pub(crate) manifest: Option<Value>,
     /// `timing.json`; with it, the page shows times of the machine.
-    pub timing: Option<Value>,
+    pub(crate) timing: Option<Value>,
     /// `model/fidelity.json`.
-    pub fidelity: Option<Value>,
+    pub(crate) fidelity: Option<Value>,
     /// Lines of `train/metrics.jsonl`.
-    pub metrics: Vec<Value>,
+    pub(crate) metrics: Vec<Value>,
     /// `analyze/roles.json`.
-    pub roles: Option<Value>,
+    pub(crate) roles: Option<Value>,
     /// `transfer/verdict.json`.
-    pub verdict: Option<Value>,
+    pub(crate) verdict: Option<Value>,
     /// Lines of `transfer/decisions.jsonl`.
-    pub decisions: Vec<Value>,
+    pub(crate) decisions: Vec<Value>,
     /// `evaluate/summary.json`.
-    pub summary: Option<Value>,
+    pub(crate) summary: Option<Value>,
 }
 
 /// Renders the page.
 ///
 /// # Errors
 /// If `summary.json` is not what `karma evaluate` writes.
-pub fn render(input: &ReportInput) -> Result<String> {
+pub(crate) fn render(input: &ReportInput) -> Result<String> {
     let summary: Option<Summary> = input
         .summary
         .clone()
