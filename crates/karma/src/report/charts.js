@@ -28,6 +28,12 @@
     return String(Number(value.toFixed(digits))).replace("-", "−");
   };
 
+  // As many decimals as tell neighboring ticks apart.
+  const tickText = (tick, step) => {
+    const digits = Math.max(0, Math.ceil(-Math.log10(step) + (/[1-9]5/.test(String(step)) ? 1 : 0) - 1e-9));
+    return String(Number(tick.toFixed(digits))).replace("-", "−");
+  };
+
   // A diagonal hatch, so that an attack is told by more than its color.
   const hatch = (context, stroke) => {
     const size = 7 * devicePixelRatio;
@@ -168,7 +174,7 @@
         axis({
           size: 42,
           space: 26,
-          ...(spec.log ? {} : { values: (_, ticks) => ticks.map((tick) => (tick == null ? "" : short(tick))) }),
+          ...(spec.log ? {} : { values: (_, ticks, __, ___, step) => ticks.map((tick) => (tick == null ? "" : tickText(tick, step))) }),
           ...(spec.yIncrements ? { incrs: spec.yIncrements } : {}),
         }),
       ],
@@ -384,6 +390,7 @@
         short: curve.series.length > 1 ? series.name : undefined,
         values: series.values,
         spanGaps: true,
+        points: series.values.filter((value) => value != null).length < 12,
         width: 1.75,
         ...looks[index % looks.length],
       })),
