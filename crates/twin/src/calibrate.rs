@@ -40,7 +40,7 @@ fn service_numbers(
     plan: &Plan,
     runs: &[&Run],
 ) -> Calibration {
-    let mut rates = Vec::new();
+    let mut busiest = Vec::new();
     let (mut cpu, mut served) = (0.0, 0.0);
     let mut memory = Vec::new();
     let mut base: [Vec<f32>; 3] = Default::default();
@@ -57,8 +57,9 @@ fn service_numbers(
                 continue;
             }
             let room = declared.queue_per_pod * m.replicas_ready;
+            // Behind a long queue a pod works all the time.
             if m.queued > 0.3 * room && before[service].queued > 0.3 * room {
-                rates.extend(forwarded(plan, service, now).map(|f| f / m.replicas_ready));
+                busiest.push(m.cpu_millicores / m.replicas_ready);
             }
             let answered = m.errors_ps <= 0.01 * m.in_rate_rps;
             let counted = m.cpu_millicores.is_finite() && m.in_rate_rps > 1.0;
@@ -76,17 +77,23 @@ fn service_numbers(
             }
         }
     }
-    let rate_per_replica = median(&mut rates, declared.rate_per_replica).max(1e-3);
+    busiest.retain(|cpu: &f32| cpu.is_finite());
+    let declared_millicores = declared.limit_millicores / declared.rate_per_replica;
+    let millicores_per_rps = if served > 0.0 {
+        (cpu / served) as f32
+    } else {
+        declared_millicores
+    };
+    // What a pod serves follows from what it burns when busy and what a request burns. What it
+    // answers would not do: under overload, work is done for clients that have left.
+    let at_work = median(&mut busiest, declared.rate_per_replica * millicores_per_rps);
+    let rate_per_replica = (at_work / millicores_per_rps).max(1e-3);
     let work_ms = 1000.0 * declared.servers / rate_per_replica;
     let usual_ready = median(&mut ready, 1.0).max(1.0);
     let unusual = ready.iter().filter(|r| **r != usual_ready).count();
     Calibration {
         rate_per_replica,
-        millicores_per_rps: if served > 0.0 {
-            (cpu / served) as f32
-        } else {
-            declared.limit_millicores / rate_per_replica
-        },
+        millicores_per_rps,
         mib_per_pod: median(&mut memory, declared.request_mib),
         // Exponential work where the trace says nothing: ln 2, ln 20, ln 100 times the mean.
         base_ms: std::array::from_fn(|i| {
@@ -97,20 +104,6 @@ fn service_numbers(
         identified: unusual >= IDENTIFYING,
         usual_ready,
     }
-}
-
-/// Requests per second whose own work a service did: what its callees received, else what it answered.
-fn forwarded(plan: &Plan, service: usize, now: &[ServiceMetrics]) -> Option<f32> {
-    let only = plan.services[service]
-        .calls
-        .iter()
-        .find(|link| link.probability > 0.05 && plan.services[link.service].callers.len() == 1);
-    let flow = match only {
-        Some(link) => now[link.service].in_rate_rps / link.probability,
-        None if plan.services[service].calls.is_empty() => now[service].out_rate_rps,
-        None => return None,
-    };
-    flow.is_finite().then_some(flow)
 }
 
 /// p50, p95, p99 of a service less what the model adds for its callees.

@@ -3,6 +3,7 @@
 use crate::{
     features::{self, FEATURES, OUTPUTS},
     neural::{Model, Scalers},
+    noise,
     physics::{Physics, Prior, Situation, known},
     runs::Run,
     walk::transitions,
@@ -16,6 +17,8 @@ pub(crate) struct Rows {
     /// Residuals against the queueing model; NaN where missing.
     pub(crate) residuals: Vec<[f32; OUTPUTS]>,
     pub(crate) service: Vec<u16>,
+    /// Regime of the noise.
+    pub(crate) regime: Vec<u8>,
 }
 
 impl Rows {
@@ -55,22 +58,22 @@ pub(crate) fn rows(physics: &Physics, runs: &[&Run]) -> Rows {
                 if next.in_rate_rps.is_nan() || next.replicas_ready.is_nan() {
                     continue;
                 }
-                let start = rows.features.len();
-                rows.features.resize(start + FEATURES, 0.0);
-                features::write(
+                let prior = features::transformed_prior(&priors[service]);
+                rows.features.extend_from_slice(&features::of(
                     physics,
                     service,
                     &s,
                     &transition.earlier[service],
                     transition.desired[service] as f32,
                     &priors,
-                    &mut rows.features[start..],
-                );
+                    &prior,
+                ));
                 let target = features::transformed(next);
-                let prior = features::transformed_prior(&priors[service]);
                 rows.residuals
                     .push(std::array::from_fn(|k| target[k] - prior[k]));
                 rows.service.push(service as u16);
+                rows.regime
+                    .push(noise::regime(priors[service].utilization) as u8);
             }
         });
     }
@@ -158,8 +161,10 @@ impl Model {
             .zip(rows.features.chunks_exact(FEATURES))
             .zip(&rows.service)
         {
-            out[..FEATURES].copy_from_slice(raw);
-            self.scalers.standardize(&mut out[..FEATURES]);
+            let mut row = [0.0; FEATURES];
+            row.copy_from_slice(raw);
+            self.scalers.standardize(&mut row);
+            out[..FEATURES].copy_from_slice(&row);
             out[FEATURES + usize::from(*service)] = 1.0;
         }
         x

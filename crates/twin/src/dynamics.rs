@@ -43,6 +43,7 @@ pub(crate) struct Scratch {
     pub(crate) changes: Vec<crate::pods::Change>,
     pub(crate) ready_at_start: Vec<f32>,
     pub(crate) forward: Vec<f32>,
+    pub(crate) expected: Vec<[f32; crate::features::OUTPUTS]>,
     pub(crate) share: Vec<f32>,
     pub(crate) x: Vec<f32>,
     pub(crate) y: Vec<f32>,

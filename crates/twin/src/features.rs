@@ -25,41 +25,55 @@ pub(crate) const FEATURES: usize = 57;
 /// The eight metrics in the space in which residuals are taken.
 #[inline]
 pub(crate) fn transformed(m: &ServiceMetrics) -> [f32; OUTPUTS] {
+    let [queued, p50, p95, p99, errors] = logs([
+        m.queued,
+        m.latency_p50_ms,
+        m.latency_p95_ms,
+        m.latency_p99_ms,
+        m.errors_ps,
+    ]);
     [
-        log(m.queued),
+        queued,
         m.cpu_millicores,
         m.memory_mib,
         m.out_rate_rps,
-        log(m.latency_p50_ms),
-        log(m.latency_p95_ms),
-        log(m.latency_p99_ms),
-        log(m.errors_ps),
+        p50,
+        p95,
+        p99,
+        errors,
     ]
 }
 
-/// NaN stays NaN.
+/// ln(1 + x) of every entry, NaN where it was. One loop over an array: the compiler runs four lanes.
 #[inline]
-fn log(value: f32) -> f32 {
-    if value.is_nan() { value } else { ln_1p(value) }
+fn logs<const N: usize>(mut values: [f32; N]) -> [f32; N] {
+    for value in &mut values {
+        let log = ln_1p(*value);
+        *value = if value.is_nan() { f32::NAN } else { log };
+    }
+    values
 }
 
 /// The same of a prior.
 #[inline]
 pub(crate) fn transformed_prior(p: &Prior) -> [f32; OUTPUTS] {
+    let [p50, p95, p99] = p.latency_ms;
+    let [queued, p50, p95, p99, errors] = logs([p.queued, p50, p95, p99, p.errors]);
     [
-        ln_1p(p.queued),
+        queued,
         p.cpu_millicores,
         p.memory_mib,
         p.out,
-        ln_1p(p.latency_ms[0]),
-        ln_1p(p.latency_ms[1]),
-        ln_1p(p.latency_ms[2]),
-        ln_1p(p.errors),
+        p50,
+        p95,
+        p99,
+        errors,
     ]
 }
 
 /// Back to a service's metrics, within physical bounds. Counts of pods and `in_rate_rps` are the
 /// caller's.
+#[inline]
 pub(crate) fn restore(
     physics: &Physics,
     service: usize,
@@ -74,11 +88,12 @@ pub(crate) fn restore(
     let reachable = prior.inflow * 1.05 + before / physics.plan.window_s;
     let room = most_ready.max(1.0) * plan.queue_per_pod;
     let slowest_ms = 3000.0 * physics.plan.timeout_s;
-    let p50 = exp_m1(y[4]).min(slowest_ms);
-    let p95 = exp_m1(y[5]).clamp(p50, slowest_ms);
-    let p99 = exp_m1(y[6]).clamp(p95, slowest_ms);
+    let [queued, p50, p95, p99, errors] = [y[0], y[4], y[5], y[6], y[7]].map(exp_m1);
+    let p50 = p50.min(slowest_ms);
+    let p95 = p95.max(p50).min(slowest_ms);
+    let p99 = p99.max(p95).min(slowest_ms);
     ServiceMetrics {
-        queued: exp_m1(y[0]).min(room),
+        queued: queued.min(room),
         cpu_millicores: y[1].clamp(0.0, plan.limit_millicores * (most_ready + 1.0)),
         memory_mib: y[2].max(0.0),
         in_rate_rps: prior.inflow,
@@ -86,22 +101,23 @@ pub(crate) fn restore(
         latency_p50_ms: p50,
         latency_p95_ms: p95,
         latency_p99_ms: p99,
-        errors_ps: exp_m1(y[7]).min(reachable),
+        errors_ps: errors.min(reachable),
         ..ServiceMetrics::MISSING
     }
 }
 
-/// Writes the [`FEATURES`] numbers of one service. `priors` hold the queueing model's expectation of
-/// every service of the game.
-pub(crate) fn write(
+/// The [`FEATURES`] numbers of one service. `priors` hold the queueing model's expectation of every
+/// service of the game, `p` that of this one, transformed.
+#[inline]
+pub(crate) fn of(
     physics: &Physics,
     service: usize,
     s: &Situation<'_>,
     earlier: &ServiceMetrics,
     desired: f32,
     priors: &[Prior],
-    out: &mut [f32],
-) {
+    p: &[f32; OUTPUTS],
+) -> [f32; FEATURES] {
     let plan = &physics.plan.services[service];
     let fitted = &physics.services[service];
     let (now, prior) = (&s.now[service], &priors[service]);
@@ -111,8 +127,6 @@ pub(crate) fn write(
     let rate = 1.0 / (fitted.rate_per_replica * plan.max_replicas);
     let cpu = 1.0 / (plan.limit_millicores * plan.max_replicas);
     let mib = 1.0 / (plan.request_mib * plan.max_replicas);
-    let t = transformed(now);
-    let p = transformed_prior(prior);
     let timeout = 1.0 / physics.plan.timeout_s;
 
     let mut utilization = 0.0_f32;
@@ -132,13 +146,31 @@ pub(crate) fn write(
         upstream = upstream.max(priors[link.service].utilization.min(4.0));
         waited = waited.max(priors[link.service].waited_s);
     }
-    let used: f32 = s
-        .pods
-        .iter()
-        .zip(&physics.plan.services)
-        .map(|(pods, plan)| pods.placed() * plan.request_millicores)
-        .sum();
-    let values: [f32; FEATURES] = [
+    let mut used = 0.0;
+    for (pods, plan) in s.pods.iter().zip(&physics.plan.services) {
+        used += pods.placed() * plan.request_millicores;
+    }
+    let t = transformed(now);
+    let [
+        earlier_queued,
+        earlier_latency,
+        earlier_errors,
+        queued,
+        latency,
+        latency_now,
+        errors_now,
+        delay,
+    ] = logs([
+        earlier.queued,
+        earlier.latency_p95_ms,
+        earlier.errors_ps,
+        queued,
+        latency,
+        latency_now,
+        errors_now,
+        given.delay_ms,
+    ]);
+    [
         t[0],
         t[1] * cpu,
         t[2] * mib,
@@ -151,11 +183,11 @@ pub(crate) fn write(
         now.replicas_ready * replicas,
         now.replicas_pending * replicas,
         now.replicas_failed * replicas,
-        log(earlier.queued),
+        earlier_queued,
         earlier.in_rate_rps * rate,
         earlier.out_rate_rps * rate,
-        log(earlier.latency_p95_ms),
-        log(earlier.errors_ps),
+        earlier_latency,
+        earlier_errors,
         earlier.replicas_ready * replicas,
         s.ready_at_start[service] * replicas,
         pods.ready * replicas,
@@ -179,17 +211,17 @@ pub(crate) fn write(
         (prior.waited_s * timeout).min(2.0),
         utilization,
         good,
-        ln_1p(queued),
-        ln_1p(latency),
-        ln_1p(latency_now),
-        ln_1p(errors_now),
+        queued,
+        latency,
+        latency_now,
+        errors_now,
         upstream,
         (waited * timeout).min(2.0),
         given.kills / plan.max_replicas,
         given.failing / plan.max_replicas,
         given.cpu_stress,
         given.memory_mib / plan.limit_mib,
-        ln_1p(given.delay_ms),
+        delay,
         given.loss,
         given.slow / plan.servers,
         given.payload - 1.0,
@@ -200,8 +232,5 @@ pub(crate) fn write(
         } else {
             0.0
         },
-    ];
-    for (out, value) in out.iter_mut().zip(values) {
-        *out = value;
-    }
+    ]
 }

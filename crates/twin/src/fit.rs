@@ -14,6 +14,7 @@ use crate::{
     fidelity::{self, Fidelity},
     model::{Origin, Twin},
     neural::{Model, Scalers},
+    noise::Noise,
     plan::Plan,
     runs::{self, Run},
     trace::{Number, Text, Trace},
@@ -37,6 +38,9 @@ pub struct FitSettings {
     pub batch: usize,
     /// Share of the runs that nothing is fitted to; fidelity is measured there.
     pub validation_share: f64,
+    /// Episodes per context that untrained policies play in cluster and twin for twin accuracy; 0
+    /// for none.
+    pub accuracy_seeds: u64,
     /// Whether weights fitted to this trace may be passed on.
     pub may_ship: bool,
 }
@@ -53,6 +57,7 @@ impl FitSettings {
             learning_rate: 2e-3,
             batch: 256,
             validation_share: 0.2,
+            accuracy_seeds: 1,
             may_ship: true,
         }
     }
@@ -104,11 +109,13 @@ impl Twin {
             physics,
             scalers,
             members: Vec::new(),
+            noise: Noise::default(),
         };
         train(&mut model, &rows, settings, seed, watch)?;
+        model.noise = Noise::of(&model, &rows);
         let linear = Linear::fit(&model.physics.plan, &training);
         let (lookup_hits, lookup_windows) = fidelity::lookup(&training, &validation);
-        let fidelity = Fidelity {
+        let mut fidelity = Fidelity {
             metrics: fidelity::measure(&model, &linear, &validation, seed),
             training_runs: training.len(),
             validation_runs: validation.len(),
@@ -128,6 +135,13 @@ impl Twin {
             },
             model: Arc::new(model),
         };
+        if settings.accuracy_seeds > 0 {
+            let seed = seed::derive_seed(seed, "fidelity", 0);
+            let (policies, seeds) = (Vec::new(), settings.accuracy_seeds);
+            let accuracy =
+                fidelity::measure_accuracy(&twin, scenario, policies, seeds, seed, watch)?;
+            fidelity.accuracy = Some(accuracy);
+        }
         Ok((twin, fidelity))
     }
 }

@@ -25,6 +25,7 @@ mod linear;
 mod math;
 pub mod model;
 mod neural;
+mod noise;
 mod physics;
 mod plan;
 mod pods;

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Result, TwinError},
-    features::{FEATURES, OUTPUT_METRICS},
+    features::{FEATURES, OUTPUT_METRICS, OUTPUTS},
     neural::{Model, Scalers},
+    noise::Noise,
     physics::{Calibration, Physics},
     plan::Plan,
     trace::hex,
@@ -22,6 +23,9 @@ const VERSION: u32 = 1;
 /// Names of the two files in their folder.
 const TENSORS: &str = "twin.safetensors";
 const CARD: &str = "twin.json";
+
+/// Name of the tensor of residuals.
+const NOISE: &str = "noise";
 
 /// A fitted twin: transition model, scalers and where they came from. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -112,6 +116,12 @@ impl Twin {
         for (number, member) in self.model.members.iter().enumerate() {
             member.export(&format!("member.{number}"), &mut archive);
         }
+        let draws = &self.model.noise.draws;
+        archive.insert(
+            NOISE,
+            vec![draws.len(), OUTPUTS],
+            draws.iter().flatten().copied().collect(),
+        );
         archive.metadata = format!("{{\"kind\":\"karma-twin\",\"version\":{VERSION}}}");
         let tensors = dir.join(TENSORS);
         let bytes = store::to_bytes(&archive).map_err(|e| broken(&tensors, e))?;
@@ -179,6 +189,20 @@ impl Twin {
                     .map_err(|e| broken(&tensors, e))
             })
             .collect::<Result<_>>()?;
+        let draws = if card.members > 0 {
+            Noise::len_of(card.plan.len())
+        } else {
+            0
+        };
+        let noise = archive
+            .get(NOISE, &[draws, OUTPUTS])
+            .map_err(|e| broken(&tensors, e))?;
+        let noise = Noise {
+            draws: noise
+                .chunks_exact(OUTPUTS)
+                .map(|z| std::array::from_fn(|k| z[k]))
+                .collect(),
+        };
         Ok(Self {
             model: Arc::new(Model {
                 physics: Physics {
@@ -187,6 +211,7 @@ impl Twin {
                 },
                 scalers: card.scalers,
                 members,
+                noise,
             }),
             origin: card.origin,
         })

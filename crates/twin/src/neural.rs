@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dynamics::{Dynamics, Frame, Scratch},
     features::{self, FEATURES, OUTPUTS},
+    noise::Noise,
     physics::{Physics, Prior, Situation, known},
     pods,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Model {
     pub(crate) physics: Physics,
     pub(crate) scalers: Scalers,
     pub(crate) members: Vec<Mlp>,
+    /// What is drawn around a prediction.
+    pub(crate) noise: Noise,
 }
 
 impl Model {
@@ -49,36 +52,19 @@ impl Model {
     }
 
     /// Writes one standardized input row.
-    pub(crate) fn input(
-        &self,
-        service: usize,
-        s: &Situation<'_>,
-        earlier: &ServiceMetrics,
-        desired: f32,
-        priors: &[Prior],
-        out: &mut [f32],
-    ) {
-        let (features, one_hot) = out.split_at_mut(FEATURES);
-        features::write(
-            &self.physics,
-            service,
-            s,
-            earlier,
-            desired,
-            priors,
-            features,
-        );
+    #[inline]
+    fn input(&self, service: usize, features: &mut [f32; FEATURES], out: &mut [f32]) {
         self.scalers.standardize(features);
+        let (numbers, one_hot) = out.split_at_mut(FEATURES);
+        numbers.copy_from_slice(features);
         one_hot.fill(0.0);
         one_hot[service] = 1.0;
     }
 
-    /// Deviation and log-variance of output `k` as the network's row `y` says them.
+    /// Deviation that a raw output of the network stands for, in units of the residual's scale.
     #[inline]
-    pub(crate) fn moments(&self, service: usize, y: &[f32], k: usize) -> (f32, f32) {
-        let scale = self.scalers.residual[service][k];
-        let log_variance = y[OUTPUTS + k].clamp(LOG_VARIANCE.0, LOG_VARIANCE.1);
-        (y[k] * scale, crate::math::exp(0.5 * log_variance) * scale)
+    pub(crate) fn deviation(raw: f32) -> f32 {
+        crate::math::exp(0.5 * raw.max(LOG_VARIANCE.0).min(LOG_VARIANCE.1))
     }
 
     /// Runs the rows in `scratch.x` through the members that the games play.
@@ -171,14 +157,12 @@ const MAX_INLINE: usize = 16;
 impl Scalers {
     /// Standardizes one row of inputs; what is missing becomes the mean.
     #[inline]
-    pub(crate) fn standardize(&self, row: &mut [f32]) {
-        for ((x, mean), inverse) in row.iter_mut().zip(&self.mean).zip(&self.inverse) {
-            let z = (*x - mean) * inverse;
-            *x = if z.is_nan() {
-                0.0
-            } else {
-                z.clamp(-CLIP, CLIP)
-            };
+    pub(crate) fn standardize(&self, row: &mut [f32; FEATURES]) {
+        let (mean, inverse) = (&self.mean[..FEATURES], &self.inverse[..FEATURES]);
+        for i in 0..FEATURES {
+            let z = (row[i] - mean[i]) * inverse[i];
+            let z = if z.is_nan() { 0.0 } else { z };
+            row[i] = z.max(-CLIP).min(CLIP);
         }
     }
 }
@@ -194,6 +178,7 @@ impl Scratch {
             self.changes.resize(cells, pods::Change::default());
             self.ready_at_start.resize(cells, 0.0);
             self.forward.resize(cells, 0.0);
+            self.expected.resize(cells, [0.0; OUTPUTS]);
             self.share.resize(games, 1.0);
             self.x.resize(games * model.inputs(), 0.0);
             self.y.resize(games * 2 * OUTPUTS, 0.0);
@@ -220,17 +205,22 @@ impl Dynamics for Model {
         for &service in &self.physics.plan.order {
             for game in 0..games {
                 self.prepare(frame, scratch, game, service);
+                let span = game * services..(game + 1) * services;
+                let at = span.start + service;
+                scratch.expected[at] = features::transformed_prior(&scratch.priors[at]);
                 if !self.members.is_empty() {
-                    let span = game * services..(game + 1) * services;
                     let situation = situation(frame, &scratch.ready_at_start, game, services);
-                    self.input(
+                    let mut features = features::of(
+                        &self.physics,
                         service,
                         &situation,
-                        &frame.before[span.start + service],
-                        frame.desired[span.start + service] as f32,
+                        &frame.before[at],
+                        frame.desired[at] as f32,
                         &scratch.priors[span],
-                        &mut scratch.x[game * inputs..(game + 1) * inputs],
+                        &scratch.expected[at],
                     );
+                    let row = &mut scratch.x[game * inputs..(game + 1) * inputs];
+                    self.input(service, &mut features, row);
                 }
             }
             if !self.members.is_empty() {
@@ -246,6 +236,7 @@ impl Dynamics for Model {
 }
 
 /// One game of a frame as the queueing model reads it.
+#[inline]
 fn situation<'a>(
     frame: &'a Frame<'_>,
     ready_at_start: &'a [f32],
@@ -264,6 +255,7 @@ fn situation<'a>(
 
 impl Model {
     /// Renews the prior of a service from what its callers were predicted to forward.
+    #[inline]
     fn prepare(&self, frame: &mut Frame<'_>, scratch: &mut Scratch, game: usize, service: usize) {
         let services = self.physics.plan.len();
         let span = game * services..(game + 1) * services;
@@ -289,20 +281,21 @@ impl Model {
     }
 
     /// Turns the network's row of a game into the next metrics of a service.
+    #[inline]
     fn finish(&self, frame: &mut Frame<'_>, scratch: &mut Scratch, game: usize, service: usize) {
         let services = self.physics.plan.len();
         let at = game * services + service;
         let prior = scratch.priors[at];
-        let mut y = features::transformed_prior(&prior);
+        let mut y = scratch.expected[at];
         if !self.members.is_empty() {
             let row = &scratch.y[game * 2 * OUTPUTS..(game + 1) * 2 * OUTPUTS];
-            let mut noise = [0.0; OUTPUTS];
+            let mut noise = &[0.0; OUTPUTS];
             if let Some(dice) = frame.dice.as_deref_mut() {
-                dice[game].normal(&mut noise);
+                noise = self.noise.draw(service, prior.utilization, &mut dice[game]);
             }
-            for (k, y) in y.iter_mut().enumerate() {
-                let (mean, deviation) = self.moments(service, row, k);
-                *y += mean + deviation * noise[k].clamp(-NOISE_CLIP, NOISE_CLIP);
+            let scale = &self.scalers.residual[service];
+            for k in 0..OUTPUTS {
+                y[k] += scale[k] * (row[k] + Self::deviation(row[OUTPUTS + k]) * noise[k]);
             }
         }
         let s = situation(frame, &scratch.ready_at_start, game, services);

@@ -116,6 +116,7 @@ impl Physics {
     }
 
     /// Share of the processor time that pods want and nodes have.
+    #[inline]
     pub(crate) fn processor_share(&self, s: &Situation<'_>) -> f32 {
         let wanted: f32 = self
             .plan
@@ -136,12 +137,14 @@ impl Physics {
     }
 
     /// Requests per second that callers send to `service`, from what `priors` says of them.
+    #[inline]
     pub(crate) fn inflow(&self, s: &Situation<'_>, service: usize, priors: &[Prior]) -> f32 {
         let sent = self.sent(s, service, |caller| priors[caller].forward);
         self.correct_inflow(s, service, sent)
     }
 
     /// Requests per second that reach `service` if each caller forwards `forward(caller)`.
+    #[inline]
     pub(crate) fn sent(
         &self,
         s: &Situation<'_>,
@@ -157,6 +160,7 @@ impl Physics {
     }
 
     /// The fitted correction of [`Self::sent`].
+    #[inline]
     pub(crate) fn correct_inflow(&self, s: &Situation<'_>, service: usize, sent: f32) -> f32 {
         match &self.services[service].inflow {
             Some(model) => {
@@ -170,6 +174,7 @@ impl Physics {
 
     /// Inputs of the inflow model: what callers send, what arrived, what callers received. Scrapes of
     /// two services lie up to an interval apart, so that the past says something, too.
+    #[inline]
     pub(crate) fn inflow_inputs(
         &self,
         s: &Situation<'_>,
@@ -187,12 +192,14 @@ impl Physics {
 
     /// Requests per second that a service forwards if its queue goes from `before` to `after`:
     /// what came in and is not queued, refused, late or failed.
+    #[inline]
     pub(crate) fn forwarded(&self, prior: &Prior, before: f32, after: f32) -> f32 {
         let served = prior.inflow - prior.refused - (after - before) / self.plan.window_s;
         served.clamp(0.0, prior.capacity.max(prior.inflow)) * (1.0 - prior.late)
     }
 
     /// Flows and queue of one service whose callers are done.
+    #[inline]
     pub(crate) fn serve(
         &self,
         s: &Situation<'_>,
@@ -258,6 +265,7 @@ impl Physics {
     }
 
     /// Time for which a request holds its server while callees work, s.
+    #[inline]
     fn held_s(&self, s: &Situation<'_>, service: usize) -> f32 {
         self.plan.services[service]
             .calls
@@ -272,6 +280,7 @@ impl Physics {
     }
 
     /// Answers, errors and latency of one service whose callees are done.
+    #[inline]
     pub(crate) fn answer(&self, s: &Situation<'_>, service: usize, priors: &mut [Prior]) {
         let plan = &self.plan.services[service];
         let mut prior = priors[service];
@@ -310,6 +319,7 @@ impl Physics {
 
 /// Mean queue of an M/M/c station in steady state (Sakasegawa's approximation), at most the one at
 /// 97 % utilization: beyond, the fluid queue takes over.
+#[inline]
 fn stationary_queue(utilization: f32, servers: f32) -> f32 {
     let rho = utilization.clamp(1e-6, 0.97);
     exp((2.0 * (servers + 1.0)).sqrt() * ln(rho)) / (1.0 - rho)

@@ -60,21 +60,29 @@ pub(crate) struct Change {
 
 impl Pods {
     /// Pods that exist.
+    #[inline]
     pub(crate) fn total(&self) -> f32 {
         self.ready + self.failed() + self.pending()
     }
 
     /// Unscheduled or starting.
+    #[inline]
     pub(crate) fn pending(&self) -> f32 {
-        self.unscheduled + self.starting.iter().sum::<f32>()
+        let mut sum = self.unscheduled;
+        for starting in self.starting {
+            sum += starting;
+        }
+        sum
     }
 
     /// Crashed or standing still.
+    #[inline]
     pub(crate) fn failed(&self) -> f32 {
         self.back_off + self.failing
     }
 
     /// Pods that hold room on a node.
+    #[inline]
     pub(crate) fn placed(&self) -> f32 {
         self.total() - self.unscheduled
     }
@@ -103,6 +111,7 @@ impl Pods {
 
     /// The controller's action: creates or deletes pods. The ones wanted least go first:
     /// unscheduled, crashed, standing still, the youngest that start, ready.
+    #[inline]
     pub(crate) fn scale(&mut self, desired: f32) {
         let missing = desired - self.total();
         if missing >= 0.0 {
@@ -134,8 +143,12 @@ impl Pods {
     }
 
     /// One window passes for the pods that start: some become ready, the others grow older.
+    #[inline]
     fn start(&mut self, hazards: &PodHazards, dice: Option<&mut Dice>) {
         let before = self.starting;
+        if before == [0.0; AGES] {
+            return;
+        }
         let mut after = [0.0; AGES];
         let mut dice = dice;
         for (age, &count) in before.iter().enumerate() {
@@ -153,6 +166,7 @@ impl Pods {
     }
 
     /// Kills `count` ready pods; their Deployment replaces them within the window.
+    #[inline]
     fn kill(&mut self, count: f32) {
         let killed = count.min(self.ready);
         self.ready -= killed;
@@ -160,6 +174,7 @@ impl Pods {
     }
 
     /// Makes pods stand still, or serve again, as `given` says.
+    #[inline]
     fn stand_still(&mut self, given: f32) {
         if given > self.failing_given {
             let more = (given - self.failing_given).min(self.ready);
@@ -174,6 +189,7 @@ impl Pods {
     }
 
     /// Crashes and restarts.
+    #[inline]
     fn crash(&mut self, hazards: &PodHazards, crash: f32, dice: Option<&mut Dice>) -> f32 {
         if crash <= 0.0 && self.back_off <= 0.0 {
             return 0.0;
@@ -239,11 +255,13 @@ pub(crate) struct Seen {
 }
 
 /// The age one window later.
+#[inline]
 pub(crate) fn older(age: usize) -> usize {
     if age + 2 < AGES { age + 2 } else { age }
 }
 
 /// The controller's action in one game: pods are created, deleted and put onto nodes.
+#[inline]
 pub(crate) fn act(plans: &[ServicePlan], nodes: Nodes, pods: &mut [Pods], desired: &[u32]) {
     for (pods, desired) in pods.iter_mut().zip(desired) {
         pods.scale(*desired as f32);
@@ -288,10 +306,16 @@ pub(crate) fn advance(
 }
 
 /// Puts waiting pods onto nodes as far as they fit, the longest waiting service first.
+#[inline]
 fn place(plans: &[ServicePlan], nodes: Nodes, pods: &mut [Pods]) {
     if pods.iter().all(|p| p.unscheduled <= 0.0) {
         return;
     }
+    place_waiting(plans, nodes, pods);
+}
+
+/// The rare part of [`place`].
+fn place_waiting(plans: &[ServicePlan], nodes: Nodes, pods: &mut [Pods]) {
     let (mut millicores, mut mib) = (nodes.millicores, nodes.mib);
     for (plan, pods) in plans.iter().zip(pods.iter()) {
         millicores -= plan.request_millicores * pods.placed();

@@ -1,7 +1,7 @@
 //! Twin accuracy: do policies earn in the twin what they earn in the cluster?
 
 use karma_cluster::{
-    ActionSpace, Cluster, Controller, Observation, Scenario,
+    ActionSpace, Cluster, Controller, Interrupted, Observation, Scenario, Watch,
     action::ALPHA,
     emulator::Emulator,
     hpa::{HpaController, HpaSpec},
@@ -10,8 +10,13 @@ use karma_cluster::{
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{model::Twin, rollout::TwinCluster};
+use crate::{
+    error::{Result, TwinError},
+    model::Twin,
+    rollout::TwinCluster,
+};
 
 /// Times that a call to a failing API server is tried again within a window.
 const TRIES: usize = 8;
@@ -128,22 +133,29 @@ pub type Factory<'a> = (
 
 /// Mean returns of every policy over the contexts of `scenario` in cluster and twin: the same
 /// arrivals and faults in both, `seeds` episodes per context.
-#[must_use]
+///
+/// # Errors
+/// [`TwinError::Interrupted`] when `watch` asks to stop.
 pub fn play_in_both(
     twin: &Twin,
     scenario: &Scenario,
     policies: &[Factory<'_>],
     seeds: u64,
     seed: u64,
-) -> Vec<(String, f64, f64)> {
+    watch: &dyn Watch,
+) -> Result<Vec<(String, f64, f64)>> {
     let contexts = scenario.in_every_context();
     let episodes: Vec<(usize, usize, u64)> = (0..policies.len())
         .flat_map(|p| (0..contexts.len()).map(move |c| (p, c)))
         .flat_map(|(p, c)| (0..seeds).map(move |s| (p, c, s)))
         .collect();
-    let returns: Vec<(f64, f64)> = episodes
+    let done = AtomicU64::new(0);
+    let returns: Vec<Option<(f64, f64)>> = episodes
         .par_iter()
         .map(|&(policy, context, episode)| {
+            if watch.stopped() {
+                return None;
+            }
             let (_, scenario) = &contexts[context];
             let number = context as u64 * seeds + episode;
             let seed = seed::derive_seed(seed, "twin accuracy", number);
@@ -152,10 +164,17 @@ pub fn play_in_both(
             let real = mean_return(&mut emulator, &mut *make(scenario), scenario, seed);
             let mut game = TwinCluster::new(twin, scenario, seed);
             let dreamt = mean_return(&mut game, &mut *make(scenario), scenario, seed);
-            (real, dreamt)
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            let name = &policies[policy].0;
+            watch.progress("twin accuracy", done, episodes.len() as u64, name);
+            Some((real, dreamt))
         })
         .collect();
-    policies
+    let returns: Vec<(f64, f64)> = returns
+        .into_iter()
+        .collect::<Option<_>>()
+        .ok_or(TwinError::Interrupted(Interrupted))?;
+    Ok(policies
         .iter()
         .enumerate()
         .map(|(policy, (name, _))| {
@@ -173,7 +192,7 @@ pub fn play_in_both(
                 of_policy().map(|r| r.1).sum::<f64>() / count,
             )
         })
-        .collect()
+        .collect())
 }
 
 /// Holds the same replicas throughout.
@@ -267,6 +286,7 @@ pub fn untrained_policies(scenario: &Scenario) -> Vec<Factory<'static>> {
     let mut policies: Vec<Factory<'static>> = Vec::new();
     for (name, share) in [
         ("constant: least", 0.0),
+        ("constant: a fifth", 0.2),
         ("constant: half", 0.4),
         ("constant: most", 1.0),
     ] {
@@ -298,22 +318,25 @@ pub fn untrained_policies(scenario: &Scenario) -> Vec<Factory<'static>> {
 
 /// Twin accuracy of [`untrained_policies`] and `more`, `seeds` episodes per context. The ceiling is
 /// the best return that any of them reaches in the cluster.
-#[must_use]
+///
+/// # Errors
+/// [`TwinError::Interrupted`] when `watch` asks to stop.
 pub fn measure_accuracy(
     twin: &Twin,
     scenario: &Scenario,
     more: Vec<Factory<'_>>,
     seeds: u64,
     seed: u64,
-) -> TwinAccuracy {
+    watch: &dyn Watch,
+) -> Result<TwinAccuracy> {
     let mut policies: Vec<Factory<'_>> = untrained_policies(scenario);
     policies.extend(more);
-    let returns = play_in_both(twin, scenario, &policies, seeds, seed);
+    let returns = play_in_both(twin, scenario, &policies, seeds, seed, watch)?;
     let ceiling = returns
         .iter()
         .map(|r| r.1)
         .fold(f64::NEG_INFINITY, f64::max);
-    accuracy(&returns, ceiling)
+    Ok(accuracy(&returns, ceiling))
 }
 
 #[cfg(test)]
