@@ -1,6 +1,7 @@
 //! MAPPO, read top to bottom: a rollout, advantages, an update.
 //!
-//! Details that decide whether it learns are numbered where they stand. Sources: PPO (Schulman et
+//! Details that decide whether it learns are numbered where they stand, D4, D5, D14 and D15 in
+//! `rollout`, D16 to D20 in `losses`. Sources: PPO (Schulman et
 //! al., 2017), GAE (Schulman et al., 2016), MAPPO (Yu et al., 2022) and its code `on-policy`, and "The
 //! 37 implementation details of PPO" (Huang et al., 2022).
 //!
@@ -202,9 +203,15 @@ impl<E: VecEnv> Mappo<E> {
         // D6. The critic speaks in normalised returns; advantages are taken in real ones (on-policy,
         // ValueNorm).
         let (gamma, lambda) = (self.settings.gamma, self.settings.gae_lambda);
+        // D7. Before the first update the scale comes from rewards alone. Returns bootstrapped from an
+        // untrained critic creep to theirs over dozens of iterations, and a clipped critic after them.
+        if self.norm.is_fresh() {
+            rollout.returns_without_values(gamma as f32);
+            self.norm.update(&rollout.returns);
+        }
         rollout.advantages(&self.norm, gamma as f32, lambda as f32);
         metrics.explained_variance = rollout.explained_variance(&self.norm);
-        // D7. Statistics of returns move once per iteration, before the update, so that every
+        // D8. Statistics of returns move once per iteration, before the update, so that every
         // minibatch has the same targets; the old values, against which changes of the critic are
         // clipped, are brought to the new scale.
         let old = self.norm.clone();
@@ -215,7 +222,7 @@ impl<E: VecEnv> Mappo<E> {
         for target in &mut rollout.returns {
             *target = self.norm.normalize(*target);
         }
-        // D8. Advantages are normalised over the whole rollout, once, ε = 1e-5 (on-policy; others do
+        // D9. Advantages are normalised over the whole rollout, once, ε = 1e-5 (on-policy; others do
         // it per minibatch).
         let count = rollout.advantages.len() as f64;
         let mean = rollout
@@ -241,14 +248,14 @@ impl<E: VecEnv> Mappo<E> {
 
     /// Epochs of minibatches over the rollout.
     fn update(&mut self, metrics: &mut IterationMetrics) -> Result<(), Fault> {
-        // D9. The learning rate falls linearly to 0 (37 details, 4), the entropy coefficient to a
+        // D10. The learning rate falls linearly to 0 (37 details, 4), the entropy coefficient to a
         // tenth.
         let done = f64::from(self.iteration) / f64::from(self.settings.iterations.max(1));
         let left = (1.0 - done).max(0.0);
         metrics.learning_rate = self.settings.learning_rate * left;
         let adam = AdamStep {
             learning_rate: metrics.learning_rate as f32,
-            // D10. Global gradient norm clipped to 0.5, each network by itself (37 details, 11). Adam
+            // D11. Global gradient norm clipped to 0.5, each network by itself (37 details, 11). Adam
             // has ε = 1e-5 (37 details, 3).
             clip_norm: 0.5,
         };
@@ -259,7 +266,7 @@ impl<E: VecEnv> Mappo<E> {
         );
         let mut tally = Tally::default();
         for epoch in 0..self.settings.epochs {
-            // D11. Steps are shuffled anew each epoch (37 details, 6), all agents of a step together.
+            // D12. Steps are shuffled anew each epoch (37 details, 6), all agents of a step together.
             let mut order: Vec<u32> = (0..count as u32).collect();
             let index = u64::from(self.iteration) * u64::from(self.settings.epochs);
             order.shuffle(&mut derive(self.seed, "shuffle", index + u64::from(epoch)));
@@ -276,7 +283,7 @@ impl<E: VecEnv> Mappo<E> {
                 }
             }
             metrics.epochs = epoch + 1;
-            // D12. An iteration stops early where the policy has moved too far from the one that
+            // D13. An iteration stops early where the policy has moved too far from the one that
             // played (Spinning Up; stable-baselines).
             if (tally.kl - before.kl) / (tally.rows - before.rows).max(1.0) > KL_STOP {
                 break;

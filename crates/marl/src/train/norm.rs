@@ -15,6 +15,12 @@ pub struct ValueNorm {
 }
 
 impl ValueNorm {
+    /// Whether nothing was taken in yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.weight == 0.0
+    }
+
     /// Takes in one rollout's returns.
     pub fn update(&mut self, returns: &[f32]) {
         let count = returns.len().max(1) as f64;

@@ -6,6 +6,7 @@ mod learning;
 mod long_runs;
 mod teams;
 mod toys;
+mod twins;
 
 use std::path::{Path, PathBuf};
 

@@ -81,7 +81,7 @@ impl Objective for ActorObjective<'_> {
             work.choices
                 .extend_from_slice(&rollout.choices[at..at + heads]);
         }
-        // D15. The same masks in the rollout and here (Huang and Ontañón, 2022).
+        // D16. The same masks in the rollout and here (Huang and Ontañón, 2022).
         rollout
             .heads
             .evaluate(self.level, out, &work.masks, &mut work.of);
@@ -102,7 +102,7 @@ impl Objective for ActorObjective<'_> {
             let at = self.at(row);
             let (ratio, advantage) = (work.ratios[i], rollout.advantages[at]);
             let log_ratio = work.log_probs[i] - rollout.log_probs[at];
-            // D16. The clipped surrogate: no gradient where the ratio has already gone as far as it
+            // D17. The clipped surrogate: no gradient where the ratio has already gone as far as it
             // may in the direction that the advantage wants.
             let far = (ratio - 1.0).abs() > self.clip;
             let spent = far && (ratio > 1.0) == (advantage > 0.0);
@@ -111,14 +111,14 @@ impl Objective for ActorObjective<'_> {
             } else {
                 -advantage * ratio * scale
             };
-            // D17. KL by the estimator (r − 1) − ln r, never negative (Schulman, 2020).
+            // D18. KL by the estimator (r − 1) − ln r, never negative (Schulman, 2020).
             work.sums.kl += f64::from(ratio - 1.0 - log_ratio);
             work.sums.clipped += f64::from(u8::from(far));
             work.sums.entropy += f64::from(work.entropy[i]);
             work.sums.largest = work.sums.largest.max(f64::from((ratio - 1.0).abs()));
         }
         work.sums.rows += rows.len() as f64;
-        // D18. Entropy, summed over heads, is part of the loss (37 details, 10).
+        // D19. Entropy, summed over heads, is part of the loss (37 details, 10).
         work.by_entropy.clear();
         work.by_entropy.resize(rows.len(), -self.entropy * scale);
         rollout.heads.gradient(
@@ -154,7 +154,7 @@ impl Objective for CriticObjective<'_> {
             for agent in 0..agents {
                 let (value, at) = (out[i * agents + agent], step + agent);
                 let (old, target) = (self.rollout.values[at], self.rollout.returns[at]);
-                // D19. The worse of the plain and the clipped squared error, in normalised returns
+                // D20. The worse of the plain and the clipped squared error, in normalised returns
                 // (on-policy; 37 details, 9).
                 let clipped = old + (value - old).clamp(-self.clip, self.clip);
                 let (plain, held) = (value - target, clipped - target);

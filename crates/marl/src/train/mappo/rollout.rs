@@ -222,7 +222,7 @@ impl Rollout {
         }
     }
 
-    /// D13. Generalised advantage estimation; the running sum is cut where an episode ends, by
+    /// D14. Generalised advantage estimation; the running sum is cut where an episode ends, by
     /// whatever end (Schulman et al., 2016).
     pub(super) fn advantages(&mut self, norm: &ValueNorm, gamma: f32, lambda: f32) {
         let row = self.envs * self.agents;
@@ -244,8 +244,27 @@ impl Rollout {
                 let surprise = self.rewards[now] + gamma * future - value;
                 sum = surprise + gamma * lambda * carried;
                 self.advantages[now] = sum;
-                // D14. The critic learns towards advantage + value, the λ-return (37 details, 5).
+                // D15. The critic learns towards advantage + value, the λ-return (37 details, 5).
                 self.returns[now] = sum + value;
+            }
+        }
+    }
+
+    /// Discounted rewards, with their long-run mean for what lies beyond the rollout or a time limit.
+    pub(super) fn returns_without_values(&mut self, gamma: f32) {
+        let row = self.envs * self.agents;
+        let sum: f64 = self.rewards.iter().map(|r| f64::from(*r)).sum();
+        let beyond = sum as f32 / self.rewards.len() as f32 / (1.0 - gamma).max(1e-3);
+        for at in 0..row {
+            let mut future = beyond;
+            for step in (0..self.ends.len() / self.envs).rev() {
+                match self.ends[step * self.envs + at / self.agents] {
+                    End::No => {}
+                    End::Terminated => future = 0.0,
+                    End::Truncated(_) => future = beyond,
+                }
+                future = self.rewards[step * row + at] + gamma * future;
+                self.returns[step * row + at] = future;
             }
         }
     }

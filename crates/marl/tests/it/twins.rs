@@ -1,0 +1,107 @@
+//! Training in the games of a real twin.
+
+use std::{fs, path::Path};
+
+use karma_cluster::{Scenario, Silent, Watch, scenario};
+use karma_marl::{
+    Guides, MarlError, Policy,
+    train::{
+        Trainer, TwinEnv,
+        env::{Outcome, VecEnv},
+    },
+};
+use karma_moise::{Organization, RawOrganization};
+use karma_twin::{FitSettings, Twin, record_traces};
+
+use crate::Folder;
+
+/// The smoke scenario, a twin fitted in a hurry, and the default organization's guides.
+fn smoke() -> (Scenario, Twin, Guides) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/smoke.yaml");
+    let loaded = scenario::load(&path).unwrap();
+    let mut smoke = loaded.scenario;
+    smoke.train.iterations = 6;
+    let trace = record_traces(&smoke, 6, 1, &Silent).unwrap();
+    let settings = FitSettings {
+        epochs: 2,
+        ..FitSettings::of(&smoke)
+    };
+    let (twin, _) = Twin::fit(&trace, &smoke, &settings, 1, &Silent).unwrap();
+    let (path, text) = loaded.organization.unwrap();
+    let raw: RawOrganization = karma_cluster::yaml::read(&text, &path).unwrap();
+    let guides = Guides::new(&Organization::check(raw).unwrap(), &smoke).unwrap();
+    (smoke, twin, guides)
+}
+
+fn train(
+    (scenario, twin, guides): &(Scenario, Twin, Guides),
+    threads: usize,
+    watch: &dyn Watch,
+    dir: &Path,
+) -> Result<Policy, MarlError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap();
+    pool.install(|| {
+        let settings = scenario.train.clone();
+        Trainer::new(twin, scenario, guides.clone(), settings, 1)?.run(watch, &mut |_| {}, dir)
+    })
+}
+
+struct StopAtOnce;
+
+impl Watch for StopAtOnce {
+    fn progress(&self, _: &str, _: u64, _: u64, _: &str) {}
+    fn stopped(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn training_gives_the_same_bytes_at_any_thread_count_and_after_a_stop() {
+    let smoke = smoke();
+    let (one, two) = (Folder::new("one-thread"), Folder::new("two-threads"));
+    let policy = train(&smoke, 1, &Silent, one.path()).unwrap();
+    let mut shorter = smoke.clone();
+    shorter.0.train.iterations = 3;
+    let refused = train(&shorter, 1, &Silent, one.path()).unwrap_err();
+    assert!(matches!(refused, MarlError::Mismatch { .. }), "{refused}");
+    let stopped = train(&smoke, 2, &StopAtOnce, two.path());
+    assert!(matches!(stopped, Err(MarlError::Interrupted(_))));
+    assert_eq!(train(&smoke, 2, &Silent, two.path()).unwrap(), policy);
+    let metrics =
+        |folder: &Folder| fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics(&one), metrics(&two));
+    assert_eq!(metrics(&one).lines().count(), 6);
+}
+
+#[test]
+fn games_go_on_from_a_snapshot_with_the_same_bits() {
+    let (scenario, twin, guides) = smoke();
+    let mut env = TwinEnv::new(&twin, &scenario, guides, 20, 3);
+    let rows = 20 * env.agents();
+    let mut masks = vec![0; rows * env.heads().heads];
+    let mut choices = masks.clone();
+    // 25 windows: past the end of every first episode.
+    let mut play = |env: &mut TwinEnv| {
+        let (mut outcome, mut rewards) = (Outcome::new(20, rows / 20), Vec::new());
+        for _ in 0..25 {
+            env.masks(&mut masks);
+            for (choice, mask) in choices.iter_mut().zip(&masks) {
+                *choice = mask.trailing_zeros() as u8;
+            }
+            env.step(&choices, &mut outcome);
+            rewards.extend_from_slice(&outcome.rewards);
+            rewards.extend_from_slice(&outcome.extras);
+            env.reset_ended();
+        }
+        rewards
+    };
+    play(&mut env);
+    let snapshot = env.snapshot();
+    let first = play(&mut env);
+    env.restore(&snapshot).unwrap();
+    assert_eq!(play(&mut env), first);
+    assert!(env.restore(&snapshot[..40]).is_err());
+}
