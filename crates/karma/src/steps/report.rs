@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Job, Shown};
 use crate::{
     files,
-    manifest::{Manifest, Step, Timing},
+    manifest::{Manifest, Step},
     report::{ReportInput, render},
     status::Outcome,
 };
@@ -18,7 +18,8 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let input = ReportInput {
         scenario: job.scenario.name.clone(),
         manifest: json_of(run, Manifest::FILE)?,
-        timing: json_of(run, Timing::FILE)?,
+        // The page is an output like any other: the same bytes from the same inputs.
+        timing: None,
         fidelity: json_of(run, "model/fidelity.json")?,
         metrics: lines_of(run, "train/metrics.jsonl")?,
         roles: json_of(run, "analyze/roles.json")?,
