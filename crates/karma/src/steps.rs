@@ -1,16 +1,18 @@
 //! One module per step: what it reads, which crate does the work, what it writes, what it shows.
 
 mod analyze;
+mod evaluate;
 mod fit;
 mod report;
 mod train;
+mod transfer;
 
 use std::path::Path;
 
 use anyhow::Result;
 use karma_cluster::Scenario;
 use karma_marl::{Team, bundle};
-use serde::Deserialize;
+use karma_transfer::Verdict;
 use serde_json::Value;
 
 use crate::{
@@ -19,8 +21,14 @@ use crate::{
     manifest::{Hashes, Step},
     organization,
     progress::Progress,
-    status::{Blame, Failure, Outcome},
+    status::{Blame, Outcome},
 };
+
+/// Fidelity of the twin, in the run directory.
+const FIDELITY: &str = "model/fidelity.json";
+
+/// The verdict on the team, in the run directory.
+const VERDICT: &str = "transfer/verdict.json";
 
 /// What a step works on.
 pub(crate) struct Job<'a> {
@@ -45,15 +53,6 @@ pub(crate) struct Shown {
     pub(crate) rows: Vec<Value>,
 }
 
-/// What `transfer/verdict.json` says.
-#[derive(Deserialize)]
-pub(crate) struct Gate {
-    /// Whether the team may manage the cluster.
-    pub(crate) pass: bool,
-    /// Why, or why not.
-    pub(crate) reasons: Vec<String>,
-}
-
 /// Does the work of `step`.
 pub(crate) fn make(step: Step, job: &Job<'_>) -> Outcome<()> {
     match step {
@@ -61,9 +60,8 @@ pub(crate) fn make(step: Step, job: &Job<'_>) -> Outcome<()> {
         Step::Train => train::make(job),
         Step::Report => report::make(job),
         Step::Analyze => analyze::make(job),
-        Step::Transfer | Step::Evaluate => {
-            Err(Failure::refused(format_args!("{step} is being built")))
-        }
+        Step::Transfer => transfer::make(job),
+        Step::Evaluate => evaluate::make(job),
     }
 }
 
@@ -74,13 +72,14 @@ pub(crate) fn show(step: Step, run: &Path) -> Result<Shown> {
         Step::Train => train::show(run),
         Step::Report => report::show(run),
         Step::Analyze => analyze::show(run),
-        Step::Transfer | Step::Evaluate => Ok(Shown::default()),
+        Step::Transfer => transfer::show(run),
+        Step::Evaluate => evaluate::show(run),
     }
 }
 
 /// The verdict of the run directory `run`, where one was given.
-pub(crate) fn gate(run: &Path) -> Result<Option<Gate>> {
-    let path = run.join("transfer/verdict.json");
+pub(crate) fn gate(run: &Path) -> Result<Option<Verdict>> {
+    let path = run.join(VERDICT);
     path.exists().then(|| files::read_json(&path)).transpose()
 }
 

@@ -156,14 +156,7 @@ impl Session {
                 }))?;
             }
             Output::Text => {
-                if pass {
-                    console::data("The gate passed: the team may manage the cluster.")?;
-                } else {
-                    console::data("THE GATE FAILED: the agents only observe.")?;
-                }
-                for reason in &reasons {
-                    console::data(format_args!("- {reason}"))?;
-                }
+                console::data(steps::show(Step::Transfer, run)?.text)?;
                 let comparison = steps::show(Step::Evaluate, run)?;
                 console::data(format_args!("\n{}", comparison.text.trim_end()))?;
                 console::data(format_args!("\n{}", table_of(timing)))?;

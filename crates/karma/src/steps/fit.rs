@@ -5,14 +5,13 @@ use std::path::Path;
 use anyhow::Result;
 use karma_twin::{FitSettings, Trace, Twin, record_traces};
 
-use super::{Job, Shown};
+use super::{FIDELITY, Job, Shown};
 use crate::{
     files,
     status::{Blame, Failure, Outcome},
 };
 
 const TRACE: &str = "model/trace.parquet";
-const FIDELITY: &str = "model/fidelity.json";
 
 pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let (scenario, seed) = (job.scenario, job.scenario.seed);
