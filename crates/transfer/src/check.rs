@@ -276,7 +276,7 @@ fn reproduced(decision: &Decision, service: usize) -> Option<i64> {
             return None;
         }
         last_rule = Some(refusal.rule);
-        wish = i64::from(refusal.allowed);
+        wish = refusal.allowed;
     }
     let reasoned = match decision.source {
         Source::Policy => decision.reason == Reason::Healthy,

@@ -134,8 +134,8 @@ pub struct Refusal {
     pub rule: Rule,
     /// Replicas that were asked for.
     pub wanted: i64,
-    /// Replicas that the rule allowed instead.
-    pub allowed: u32,
+    /// What the rule made of it; later rules may go on.
+    pub allowed: i64,
 }
 
 /// A rule of the guard, in the order in which they are applied.
@@ -148,6 +148,8 @@ pub enum Rule {
     FlapBudget,
     /// Nothing falls in the window of a fault that concerns it.
     FaultWindow,
+    /// Nothing falls on metrics that begin to age, though they are not stale yet.
+    AgingMetrics,
     /// Replicas stay in the range of the service.
     Bounds,
 }

@@ -54,8 +54,9 @@ impl Demonstration {
     }
 }
 
-/// Onset of the fault: when the load has just fallen and replicas are due to follow.
-const AT_S: f64 = 405.0;
+/// Onset of the fault: when the load has just fallen and replicas are due to follow, and just after
+/// an observation, so that every window of the fault sees it.
+const AT_S: f64 = 406.0;
 
 /// Length of the fault.
 const DURATION_S: f64 = 120.0;
@@ -141,7 +142,6 @@ fn play<D: Decider>(
                 decisions
                     .iter()
                     .filter(of_fault)
-                    .filter(|d| d.state == State::Fallback)
                     .any(|d| d.desired[*service] < d.current[*service])
             })
             .collect(),

@@ -21,8 +21,10 @@ pub struct GuardSettings {
     pub probation_windows: u32,
     /// How long a fall is remembered; a policy that falls again needs a longer probation.
     pub relapse_memory_s: f64,
-    /// Age from which metrics are stale.
+    /// Age above which metrics are stale: a fault.
     pub stale_after_s: f64,
+    /// Age above which nothing falls on them.
+    pub aging_after_s: f64,
     /// Turns that the policy may make per service and `flap_window_s`; then it may only scale up.
     pub flap_budget: usize,
     /// Time over which turns are counted.
@@ -34,16 +36,19 @@ pub struct GuardSettings {
 }
 
 impl GuardSettings {
-    /// Defaults for the intervals of `scenario`: three scrapes may be lost, two windows missed.
+    /// Defaults for the intervals of `scenario`: one scrape may be lost without any effect, three
+    /// in a row are a fault, and so are more than two windows missed.
     #[must_use]
     pub fn new(scenario: &Scenario) -> Self {
         let control = &scenario.control;
         let window_s = control.window.seconds();
-        let scrapes_s = 3.0 * control.scrape_interval.seconds() + control.scrape_lag.seconds();
+        let scrape_s = control.scrape_interval.seconds();
+        let lag_s = control.scrape_lag.seconds();
         Self {
             probation_windows: 4,
             relapse_memory_s: 3600.0,
-            stale_after_s: scrapes_s.max(window_s),
+            stale_after_s: (3.0 * scrape_s + lag_s).max(window_s),
+            aging_after_s: 2.0 * scrape_s + lag_s,
             flap_budget: 8,
             flap_window_s: 600.0,
             slo_patience_s: 300.0,
@@ -174,12 +179,12 @@ impl Guard {
         decision.fallback = Some(wished.clone());
         match state {
             State::Active => {
-                self.follow_policy(&mut decision);
+                self.follow_policy(&mut decision, &observation.metrics_age_s);
                 self.slo.watch(observation, &decision.desired, &wished);
             }
             State::Fallback | State::Probation => {
                 self.slo.clear();
-                self.follow_fallback(&mut decision, &wished);
+                self.follow_fallback(&mut decision, &wished, &observation.metrics_age_s);
             }
             State::Observe | State::Paused => self.slo.clear(),
         }
@@ -276,7 +281,7 @@ impl Guard {
         });
     }
 
-    fn follow_policy(&mut self, decision: &mut Decision) {
+    fn follow_policy(&mut self, decision: &mut Decision, ages_s: &[f64]) {
         let Some(proposed) = &decision.proposed else {
             return;
         };
@@ -289,6 +294,7 @@ impl Guard {
             let mut limits = Limits {
                 service,
                 current: decision.current[service],
+                aging: ages_s[service] > self.settings.aging_after_s,
                 space: &self.space,
                 refused: &mut decision.refused,
             };
@@ -301,13 +307,14 @@ impl Guard {
         }
     }
 
-    fn follow_fallback(&mut self, decision: &mut Decision, wished: &[u32]) {
+    fn follow_fallback(&mut self, decision: &mut Decision, wished: &[u32], ages_s: &[f64]) {
         decision.source = Source::Fallback;
         for (service, wanted) in wished.iter().enumerate() {
             let held = decision.faults.iter().any(|fault| fault.holds(service));
             let mut limits = Limits {
                 service,
                 current: decision.current[service],
+                aging: ages_s[service] > self.settings.aging_after_s,
                 space: &self.space,
                 refused: &mut decision.refused,
             };

@@ -40,6 +40,8 @@ impl Turns {
 pub(crate) struct Limits<'a> {
     pub(crate) service: usize,
     pub(crate) current: u32,
+    /// Whether the newest metrics begin to age.
+    pub(crate) aging: bool,
     pub(crate) space: &'a ActionSpace,
     pub(crate) refused: &'a mut Vec<Refusal>,
 }
@@ -51,7 +53,7 @@ impl Limits<'_> {
                 service: self.service,
                 rule,
                 wanted,
-                allowed: u32::try_from(allowed.max(0)).unwrap_or(u32::MAX),
+                allowed,
             });
         }
         allowed
@@ -79,7 +81,7 @@ impl Limits<'_> {
         } else {
             rated
         };
-        self.bound(steady)
+        self.fresh(steady)
     }
 
     /// The fallback's wish: in a fault's window it does not fall, then bounds.
@@ -87,6 +89,17 @@ impl Limits<'_> {
         let wanted = i64::from(wanted);
         let floor = if held { i64::from(self.current) } else { 0 };
         let kept = self.refuse(Rule::FaultWindow, wanted, wanted.max(floor));
+        self.fresh(kept)
+    }
+
+    /// No fall on metrics that begin to age, then bounds.
+    fn fresh(&mut self, wanted: i64) -> u32 {
+        let floor = if self.aging {
+            i64::from(self.current)
+        } else {
+            i64::MIN
+        };
+        let kept = self.refuse(Rule::AgingMetrics, wanted, wanted.max(floor));
         self.bound(kept)
     }
 

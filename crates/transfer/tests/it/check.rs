@@ -45,7 +45,12 @@ fn every_broken_invariant_is_found_by_name() {
     assert!(after(|d| d[10].desired[0] = 40).contains(&Invariant::Bounds));
     assert!(after(|d| d[20].desired[0] -= 1).contains(&Invariant::NoFallInFault));
     assert!(after(|d| d[3].state = State::Active).contains(&Invariant::Probation));
-    assert!(after(|d| { d.remove(2); }).contains(&Invariant::Probation));
+    assert!(
+        after(|d| {
+            d.remove(2);
+        })
+        .contains(&Invariant::Probation)
+    );
     assert!(after(|d| d[0].state = State::Probation).contains(&Invariant::Probation));
     assert!(after(|d| d[10].desired[0] += 4).contains(&Invariant::Rate));
     assert!(after(|d| d[10].desired[0] += 1).contains(&Invariant::Reproducible));
@@ -82,7 +87,10 @@ fn a_guard_that_follows_a_broken_policy_is_found() {
         InjectedKind::PolicyNotFinite,
         InjectedKind::PolicyTimeout,
     ] {
-        assert_eq!(found(&sound(), &[injected(kind)]), [Invariant::BrokenDoesNotDecide]);
+        assert_eq!(
+            found(&sound(), &[injected(kind)]),
+            [Invariant::BrokenDoesNotDecide]
+        );
     }
     let mut decisions = sound();
     decisions[10].faults.push(Fault::of_all(Reason::Drift));

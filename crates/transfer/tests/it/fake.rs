@@ -138,11 +138,7 @@ impl Cluster for Fake {
 }
 
 /// What `script` shows in `window` of a cluster with `desired` replicas, all of them ready.
-pub(crate) fn observation(
-    window: usize,
-    script: &Script,
-    desired: [u32; SERVICES],
-) -> Observation {
+pub(crate) fn observation(window: usize, script: &Script, desired: [u32; SERVICES]) -> Observation {
     let request = [500.0, 400.0, 400.0];
     let service = |service: usize| {
         let replicas = desired[service] as f32;

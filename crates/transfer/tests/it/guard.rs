@@ -368,7 +368,12 @@ fn a_broken_service_holds_and_the_others_follow_the_fallback() {
     play(&mut partial, &script);
     let last = partial.decisions().last().expect("decisions were made");
     assert_eq!(last.desired, [1, 4, 1]);
-    assert!(partial.decisions().iter().all(|d| d.state == State::Fallback));
+    assert!(
+        partial
+            .decisions()
+            .iter()
+            .all(|d| d.state == State::Fallback)
+    );
 }
 
 #[test]
@@ -377,7 +382,7 @@ fn drift_and_gaps_fall_back_and_an_operator_can_pause() {
     let mut guarded = guarded(&script, Mode::Active);
     play(&mut guarded, &script[..5]);
     assert_eq!(states(&guarded), "fppaa");
-    let mut at = |guarded: &mut Guarded<Scripted>, window: usize| {
+    let at = |guarded: &mut Guarded<Scripted>, window: usize| {
         let now = observation(window, &script[window], [4, 4, 2]);
         guarded.step(&now, &[4, 4, 2]).reason
     };
@@ -389,7 +394,10 @@ fn drift_and_gaps_fall_back_and_an_operator_can_pause() {
     assert_eq!(at(&mut guarded, 10), Reason::ObservationGap);
     guarded.guard_mut().set_mode(Mode::Paused);
     assert_eq!(at(&mut guarded, 11), Reason::Paused);
-    assert_eq!(guarded.decisions().last().and_then(|d| d.fallback.clone()), None);
+    assert_eq!(
+        guarded.decisions().last().and_then(|d| d.fallback.clone()),
+        None
+    );
 }
 
 #[test]
@@ -400,7 +408,9 @@ fn users_who_wait_for_long_bring_the_fallback_only_if_it_would_do_more() {
             usage: [usage; SERVICES],
             ..Script::calm()
         };
-        vec![window; 40]
+        let mut script = vec![window; 40];
+        script[..3].fill(Script::calm());
+        script
     };
     // The fallback asks for more than the policy.
     let got = reasons(&late(1.6));
@@ -413,7 +423,9 @@ fn users_who_wait_for_long_bring_the_fallback_only_if_it_would_do_more() {
     let mut script = late(1.6);
     script[15].late = false;
     assert_eq!(
-        reasons(&script).iter().position(|r| *r == Reason::SloBreach),
+        reasons(&script)
+            .iter()
+            .position(|r| *r == Reason::SloBreach),
         Some(36)
     );
 }
@@ -429,7 +441,11 @@ fn wishes_are_cut_to_rate_budget_and_bounds_with_the_rule_written_down() {
     play(&mut guarded, &script);
     let at = |window: usize| &guarded.decisions()[window];
     assert_eq!(at(4).desired, [7, 2, 5]);
-    let rules: Vec<_> = at(4).refused.iter().map(|r| (r.service, r.rule, r.wanted, r.allowed)).collect();
+    let rules: Vec<_> = at(4)
+        .refused
+        .iter()
+        .map(|r| (r.service, r.rule, r.wanted, r.allowed))
+        .collect();
     assert_eq!(
         rules,
         [
@@ -442,6 +458,31 @@ fn wishes_are_cut_to_rate_budget_and_bounds_with_the_rule_written_down() {
     // Three turns are the budget; the next turn down is refused, a turn up never.
     assert_eq!(counts, [6, 7, 6, 7, 7, 10]);
     assert_eq!(at(9).refused[0].rule, Rule::FlapBudget);
+}
+
+#[test]
+fn nothing_falls_on_metrics_that_begin_to_age() {
+    let mut script = vec![Script::changes([-1, 1, 0]); 12];
+    script[..4].fill(Script::calm());
+    let mut guarded = guarded(&script, Mode::Active);
+    let mut desired = [4, 4, 2];
+    for (window, now) in script.iter().enumerate() {
+        let mut observation = observation(window, now, desired);
+        if window == 6 {
+            // Two scrapes lost: 11 s is the edge, 16 s would be stale.
+            observation.metrics_age_s = vec![11.5; SERVICES];
+        }
+        let decision = guarded.step(&observation, &desired).desired.clone();
+        desired.copy_from_slice(&decision);
+    }
+    let at = |window: usize| &guarded.decisions()[window];
+    assert_eq!(at(5).desired[..2], [2, 6]);
+    assert_eq!(
+        (at(6).state, &at(6).desired[..2]),
+        (State::Active, &[2, 7][..])
+    );
+    assert_eq!(at(6).refused[0].rule, Rule::AgingMetrics);
+    assert_eq!(at(7).desired[..2], [1, 8]);
 }
 
 #[test]
@@ -459,8 +500,7 @@ fn a_reset_guard_starts_over() {
 
 #[test]
 fn a_model_that_is_not_there_leaves_the_fallback_in_charge() {
-    let mut guarded: Guarded<Option<Scripted>> =
-        Guarded::new(None, &scenario(), Mode::Active);
+    let mut guarded: Guarded<Option<Scripted>> = Guarded::new(None, &scenario(), Mode::Active);
     let calm = Script::calm();
     for window in 0..8 {
         let decision = guarded.step(&observation(window, &calm, [4, 4, 2]), &[4, 4, 2]);

@@ -7,7 +7,11 @@ use proptest::prelude::*;
 
 use crate::fake::{Fake, SERVICES, Script, Scripted, scenario};
 
-fn run(script: Vec<Script>, mode: Mode, injected: &[Injected]) -> (Fake, Vec<karma_transfer::Decision>) {
+fn run(
+    script: Vec<Script>,
+    mode: Mode,
+    injected: &[Injected],
+) -> (Fake, Vec<karma_transfer::Decision>) {
     let mut guarded = Guarded::new(Scripted::new(&script), &scenario(), mode);
     let mut cluster = Fake::new(script);
     let decisions = run_controller(&mut cluster, &mut guarded, injected);
@@ -100,5 +104,9 @@ fn a_cluster_that_cannot_be_read_from_the_start_is_left_alone() {
     }
     let (cluster, decisions) = run(script, Mode::Active, &[]);
     assert!(cluster.writes.is_empty());
-    assert!(decisions.iter().all(|d| d.reason == Reason::ApiError && d.desired == [4, 4, 2]));
+    assert!(
+        decisions
+            .iter()
+            .all(|d| d.reason == Reason::ApiError && d.desired == [4, 4, 2])
+    );
 }

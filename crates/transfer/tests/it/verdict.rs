@@ -85,19 +85,33 @@ fn each_requirement_fails_the_gate_alone_and_leaves_the_team_observed() {
     partial.metrics.pop();
     for (fidelity, validation, violations, says) in [
         (fidelity(1.0), validation(), vec![], "persistence on queued"),
-        (fidelity(f64::NAN), validation(), vec![], "persistence on queued"),
+        (
+            fidelity(f64::NAN),
+            validation(),
+            vec![],
+            "persistence on queued",
+        ),
         (partial, validation(), vec![], "errors_ps (not measured)"),
         (Fidelity::default(), validation(), vec![], "not measured"),
         (fidelity(0.5), worse, vec![], "94.00 %, below HPA's 95.00 %"),
         (fidelity(0.5), unknown, vec![], "below HPA's"),
         (fidelity(0.5), masked, vec![], "violated 2 times"),
-        (fidelity(0.5), validation(), vec![broken], "SAFE-1 in window 3"),
+        (
+            fidelity(0.5),
+            validation(),
+            vec![broken],
+            "SAFE-1 in window 3",
+        ),
     ] {
         let verdict = of(&fidelity, &validation, &violations);
         assert!(!verdict.pass, "{says}");
         assert_eq!(verdict.mode(), Mode::Observe);
         assert_eq!(verdict.reasons.len(), 1, "{:?}", verdict.reasons);
-        assert!(verdict.reasons[0].contains(says), "{} does not say {says}", verdict.reasons[0]);
+        assert!(
+            verdict.reasons[0].contains(says),
+            "{} does not say {says}",
+            verdict.reasons[0]
+        );
     }
 }
 
@@ -109,6 +123,9 @@ fn validation_plays_both_on_the_same_arrivals_and_repeats() {
     let twice = validate(&scenario, &|| Eager, 1, &Silent).expect("nobody stops it");
     assert_eq!(once, twice);
     assert_eq!(once.episodes, 2);
-    assert!(once.team_success > 0.9 && once.hpa_success > 0.9, "{once:?}");
+    assert!(
+        once.team_success > 0.9 && once.hpa_success > 0.9,
+        "{once:?}"
+    );
     assert!(once.policy_share > 0.5, "{once:?}");
 }
