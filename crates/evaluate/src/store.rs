@@ -21,11 +21,10 @@ impl Summary {
     /// # Errors
     /// [`EvaluateError::File`] where the disk refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut text =
-            serde_json::to_vec(self).map_err(|source| EvaluateError::Summary {
-                path: path.to_owned(),
-                source,
-            })?;
+        let mut text = serde_json::to_vec(self).map_err(|source| EvaluateError::Summary {
+            path: path.to_owned(),
+            source,
+        })?;
         text.push(b'\n');
         replace(path, |file| file.write_all(&text)).map_err(|source| file_error(path, source))
     }
