@@ -26,6 +26,17 @@ pub(crate) enum Redo {
     From(Step),
 }
 
+/// What there is to do in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// Everything.
+    New,
+    /// What an earlier command left undone.
+    Resumed,
+    /// Nothing: it was done.
+    Done,
+}
+
 /// An open run directory. Nobody else works in it meanwhile.
 #[derive(Debug)]
 pub(crate) struct RunDir {
@@ -136,16 +147,18 @@ impl RunDir {
     }
 
     /// Begins `step`, which depends on `settings` and on the files of the steps before.
-    /// Returns whether there is anything to do.
-    pub(crate) fn begin(&mut self, step: Step, settings: Hashes, redo: Redo) -> Outcome<bool> {
+    pub(crate) fn begin(&mut self, step: Step, settings: Hashes, redo: Redo) -> Outcome<Begun> {
         let inputs = self.inputs_of(step, settings)?;
         if let Redo::From(first) = redo
             && step >= first
         {
             self.forget_from(step)?;
         }
-        match self.manifest.steps.get(&step) {
-            None => files::remove(&self.path.join(step.place()))?,
+        let begun = match self.manifest.steps.get(&step) {
+            None => {
+                files::remove(&self.path.join(step.place()))?;
+                Begun::New
+            }
             Some(record) => {
                 if let Some(difference) = first_difference(&record.inputs, &inputs) {
                     return Err(Failure::refused(format_args!(
@@ -157,10 +170,11 @@ impl RunDir {
                     )));
                 }
                 if record.state == State::Finished && self.is_whole(step, record)? {
-                    return Ok(false);
+                    return Ok(Begun::Done);
                 }
+                Begun::Resumed
             }
-        }
+        };
         let record = Record {
             state: State::Started,
             inputs,
@@ -168,7 +182,13 @@ impl RunDir {
         };
         self.manifest.steps.insert(step, record);
         self.manifest.write(&self.path)?;
-        Ok(true)
+        Ok(begun)
+    }
+
+    /// Forgets that `step` was begun: its input was refused.
+    pub(crate) fn abandon(&mut self, step: Step) -> Outcome<()> {
+        self.forget_from(step)?;
+        Ok(self.manifest.write(&self.path)?)
     }
 
     /// Records that `step` finished after `seconds`, and what it wrote.

@@ -1,8 +1,12 @@
 //! How a command ends: exit statuses, and failures with their hint.
 
-use std::{fmt, process::ExitCode};
+use std::{error::Error, fmt, process::ExitCode};
 
 use karma_cluster::Interrupted;
+use karma_evaluate::EvaluateError;
+use karma_marl::MarlError;
+use karma_transfer::TransferError;
+use karma_twin::TwinError;
 
 /// Exit status of the process; a promise to scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +15,7 @@ pub(crate) enum ExitStatus {
     Done,
     /// Something failed: a gate, a comparison, a disk.
     Fault,
-    /// What was given cannot be worked with; nothing was changed.
+    /// What was given cannot be worked with; nothing was done.
     Refused,
     /// Stopped by Ctrl-C; the run can be resumed.
     Interrupted,
@@ -45,9 +49,8 @@ pub(crate) struct Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        let interrupted = error.chain().any(|cause| cause.is::<Interrupted>());
         Self {
-            status: if interrupted {
+            status: if error.chain().any(is_interruption) {
                 ExitStatus::Interrupted
             } else {
                 ExitStatus::Fault
@@ -56,6 +59,16 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
             hint: None,
         }
     }
+}
+
+/// Whether `cause` says that work was asked to stop. The enums pass the word on transparently, so
+/// that the chain shows them and not the [`Interrupted`] inside.
+fn is_interruption(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<Interrupted>()
+        || matches!(cause.downcast_ref(), Some(TwinError::Interrupted(_)))
+        || matches!(cause.downcast_ref(), Some(MarlError::Interrupted(_)))
+        || matches!(cause.downcast_ref(), Some(TransferError::Interrupted(_)))
+        || matches!(cause.downcast_ref(), Some(EvaluateError::Interrupted(_)))
 }
 
 impl fmt::Display for Failure {

@@ -13,6 +13,10 @@ use anyhow::Result;
 use karma_cluster::Scenario;
 use karma_marl::{Team, bundle};
 use karma_transfer::Verdict;
+use karma_twin::{
+    Twin,
+    fidelity::{self, Factory, TwinAccuracy},
+};
 use serde_json::Value;
 
 use crate::{
@@ -24,8 +28,14 @@ use crate::{
     status::{Blame, Outcome},
 };
 
+/// Folder of the twin in the run directory.
+const MODEL: &str = "model";
+
 /// Fidelity of the twin, in the run directory.
 const FIDELITY: &str = "model/fidelity.json";
+
+/// Twin accuracy with the trained team among the policies, in the run directory.
+const ACCURACY: &str = "transfer/accuracy.json";
 
 /// The verdict on the team, in the run directory.
 const VERDICT: &str = "transfer/verdict.json";
@@ -89,6 +99,26 @@ fn team(job: &Job<'_>) -> Outcome<Team> {
     let policy = bundle::load(&job.run.join(Step::Train.place()), job.scenario, text).refuse()?;
     let guides = organization::guides(job.organization, job.scenario)?;
     Ok(Team::new(policy, guides, job.scenario))
+}
+
+/// Name and mean return in cluster and twin of each of `policies`: every context once, the same
+/// arrivals in both, and the same for every call.
+fn play_in_both(
+    job: &Job<'_>,
+    twin: &Twin,
+    policies: &[Factory<'_>],
+) -> Outcome<Vec<(String, f64, f64)>> {
+    const EPISODES: u64 = 1;
+    let (scenario, seed) = (job.scenario, job.scenario.seed);
+    Ok(fidelity::play_in_both(
+        twin, scenario, policies, EPISODES, seed, job.watch,
+    )?)
+}
+
+/// Twin accuracy from returns in cluster and twin; the best one in the cluster is the ceiling.
+fn accuracy(returns: &[(String, f64, f64)]) -> TwinAccuracy {
+    let ceiling = returns.iter().map(|(_, cluster, _)| *cluster);
+    fidelity::accuracy(returns, ceiling.fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// Names and hashes of the recorded traces to fit to, and of their mapping.

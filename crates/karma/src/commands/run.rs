@@ -14,7 +14,7 @@ use crate::{
     interrupt,
     manifest::{Hashes, Step, Timing},
     progress::Progress,
-    run_dir::{Redo, RunDir},
+    run_dir::{Begun, Redo, RunDir},
     status::{ExitStatus, Failure, Outcome},
     steps::{self, Job},
 };
@@ -88,7 +88,8 @@ impl Session {
         let context = self.context.as_deref().unwrap_or("all");
         settings.insert("context".to_owned(), context.to_owned());
         settings.extend(steps::trace_hashes(trace)?);
-        if !self.run.begin(step, settings, self.redo)? {
+        let begun = self.run.begin(step, settings, self.redo)?;
+        if begun == Begun::Done {
             console::say(format_args!("{step}: finished before, left alone"));
             return Ok(());
         }
@@ -108,6 +109,10 @@ impl Session {
             Ok(()) => {
                 self.run.finish(step, seconds)?;
                 console::say(format_args!("{step}: finished in {seconds:.1} s"));
+            }
+            Err(failure) if failure.status == ExitStatus::Refused && begun == Begun::New => {
+                self.run.abandon(step)?;
+                return Err(failure);
             }
             Err(failure) => {
                 self.run.pause(step, seconds)?;

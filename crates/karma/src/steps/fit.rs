@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use karma_twin::{FitSettings, Trace, Twin, record_traces};
+use karma_twin::{Fidelity, FitSettings, Trace, Twin, fidelity::untrained_policies, record_traces};
 
-use super::{FIDELITY, Job, Shown};
+use super::{FIDELITY, Job, MODEL, Shown, accuracy, play_in_both};
 use crate::{
     files,
     status::{Blame, Failure, Outcome},
@@ -21,8 +21,13 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     };
     trace.write_parquet(&job.run.join(TRACE))?;
     let settings = FitSettings::of(scenario);
-    let (twin, fidelity) = Twin::fit(&trace, scenario, &settings, seed, job.watch)?;
-    twin.save(&job.run.join("model"))?;
+    let (twin, mut fidelity) = Twin::fit(&trace, scenario, &settings, seed, job.watch)?;
+    if job.trace.trace.is_none() {
+        // The cluster that was recorded is at hand: what policies earn in both can be compared.
+        let policies = untrained_policies(scenario);
+        fidelity.accuracy = Some(accuracy(&play_in_both(job, &twin, &policies)?));
+    }
+    twin.save(&job.run.join(MODEL))?;
     files::write_json(&job.run.join(FIDELITY), &fidelity)?;
     Ok(())
 }
@@ -42,27 +47,10 @@ fn read_trace(path: &Path, mapping: Option<&Path>) -> Outcome<Trace> {
 }
 
 pub(super) fn show(run: &Path) -> Result<Shown> {
-    let fidelity: karma_twin::Fidelity = files::read_json(&run.join(FIDELITY))?;
-    let mut text = format!(
-        "{:<18}{:>14}{:>14}{:>14}{:>14}\n",
-        "20-step error", "twin", "persistence", "linear", "queueing"
-    );
-    for metric in &fidelity.metrics {
-        let errors = &metric.twenty_step;
-        text += &format!(
-            "{:<18}{:>14.4}{:>14.4}{:>14.4}{:>14.4}\n",
-            metric.metric, errors.twin, errors.persistence, errors.linear, errors.queueing
-        );
-    }
+    let fidelity: Fidelity = files::read_json(&run.join(FIDELITY))?;
+    let rows = fidelity.metrics.iter().map(serde_json::to_value);
     Ok(Shown {
-        text,
-        rows: rows(&fidelity.metrics)?,
+        text: fidelity.table(),
+        rows: rows.collect::<Result<_, _>>()?,
     })
-}
-
-fn rows(metrics: &[impl serde::Serialize]) -> Result<Vec<serde_json::Value>> {
-    Ok(metrics
-        .iter()
-        .map(serde_json::to_value)
-        .collect::<Result<_, _>>()?)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Job, Shown};
+use super::{ACCURACY, FIDELITY, Job, Shown, VERDICT};
 use crate::{
     files,
     manifest::{Manifest, Step},
@@ -15,15 +15,20 @@ use crate::{
 
 pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let run = job.run;
+    let mut fidelity = json_of(run, FIDELITY)?;
+    if let (Some(fidelity), Some(accuracy)) = (&mut fidelity, json_of(run, ACCURACY)?) {
+        // The same figure with one more policy: the trained team.
+        fidelity["accuracy"] = accuracy;
+    }
     let input = ReportInput {
         scenario: job.scenario.name.clone(),
         manifest: json_of(run, Manifest::FILE)?,
         // The page is an output like any other: the same bytes from the same inputs.
         timing: None,
-        fidelity: json_of(run, "model/fidelity.json")?,
+        fidelity,
         metrics: lines_of(run, "train/metrics.jsonl")?,
         roles: json_of(run, "analyze/roles.json")?,
-        verdict: json_of(run, "transfer/verdict.json")?,
+        verdict: json_of(run, VERDICT)?,
         decisions: lines_of(run, "transfer/decisions.jsonl")?,
         summary: json_of(run, "evaluate/summary.json")?,
     };

@@ -9,7 +9,7 @@ use karma_marl::{
 };
 use karma_twin::Twin;
 
-use super::{Job, Shown};
+use super::{Job, MODEL, Shown};
 use crate::{
     files, organization,
     status::{Blame, Outcome},
@@ -19,7 +19,7 @@ const METRICS: &str = "train/metrics.jsonl";
 
 pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let scenario = job.scenario;
-    let twin = Twin::load(&job.run.join("model")).refuse()?;
+    let twin = Twin::load(&job.run.join(MODEL)).refuse()?;
     let guides = organization::guides(job.organization, scenario)?;
     let folder = job.run.join("train");
     let mut trainer = Trainer::new(&twin, scenario, guides, scenario.train, scenario.seed)?;

@@ -4,14 +4,22 @@ use std::path::Path;
 
 use anyhow::Result;
 use karma_cluster::{Interrupted, Watch};
+use karma_marl::Team;
 use karma_transfer::{
     TeamDecider, Verdict, VerdictInput, demonstrate,
     files::{write_decisions, write_verdict},
     judge, validate,
 };
+use karma_twin::{
+    Fidelity, Twin,
+    fidelity::{Factory, TwinAccuracy},
+};
 
-use super::{FIDELITY, Job, Shown, VERDICT, team};
-use crate::{files, status::Outcome};
+use super::{ACCURACY, FIDELITY, Job, MODEL, Shown, VERDICT, accuracy, play_in_both, team};
+use crate::{
+    files,
+    status::{Blame, Outcome},
+};
 
 const DECISIONS: &str = "transfer/decisions.jsonl";
 
@@ -26,18 +34,39 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
         return Err(Interrupted.into());
     }
     let validation = validate(scenario, &decider, seed, job.watch)?;
+    let fidelity: Fidelity = files::read_json(&job.run.join(FIDELITY))?;
+    if let Some(untrained) = &fidelity.accuracy {
+        let accuracy = with_team(job, untrained, &team)?;
+        files::write_json(&job.run.join(ACCURACY), &accuracy)?;
+    }
     let violations: Vec<_> = demonstrations
         .iter()
         .flat_map(|shown| shown.violations.iter().cloned())
         .collect();
     let verdict = judge(&VerdictInput {
-        fidelity: &files::read_json(&job.run.join(FIDELITY))?,
+        fidelity: &fidelity,
         validation: &validation,
         violations: &violations,
     });
     write_decisions(&job.run.join(DECISIONS), &demonstrations)?;
     write_verdict(&job.run.join(VERDICT), &verdict)?;
     Ok(())
+}
+
+/// Twin accuracy with the trained team among the policies.
+fn with_team(job: &Job<'_>, untrained: &TwinAccuracy, team: &Team) -> Outcome<TwinAccuracy> {
+    let twin = Twin::load(&job.run.join(MODEL)).refuse()?;
+    let factory: Factory<'_> = (
+        "trained team".to_owned(),
+        Box::new(|_| Box::new(team.clone())),
+    );
+    let mut returns: Vec<(String, f64, f64)> = untrained
+        .policies
+        .iter()
+        .map(|policy| (policy.name.clone(), policy.cluster, policy.twin))
+        .collect();
+    returns.extend(play_in_both(job, &twin, &[factory])?);
+    Ok(accuracy(&returns))
 }
 
 pub(super) fn show(run: &Path) -> Result<Shown> {
@@ -49,6 +78,15 @@ pub(super) fn show(run: &Path) -> Result<Shown> {
     };
     for reason in &verdict.reasons {
         text += &format!("- {reason}\n");
+    }
+    let accuracy = run.join(ACCURACY);
+    if accuracy.exists() {
+        let accuracy: TwinAccuracy = files::read_json(&accuracy)?;
+        let (mean, worst) = (accuracy.mean * 100.0, accuracy.worst * 100.0);
+        text += &format!(
+            "twin accuracy {mean:.1} % over {} policies, worst {worst:.1} %\n",
+            accuracy.policies.len()
+        );
     }
     Ok(Shown {
         text,
