@@ -236,7 +236,7 @@ impl Default for TrainSettings {
             games: 128,
             steps: 60,
             hidden: 64,
-            learning_rate: 1e-3,
+            learning_rate: 3e-3,
             gamma: 0.97,
             gae_lambda: 0.95,
             clip: 0.2,

@@ -44,7 +44,7 @@ fn train(
         .build()
         .unwrap();
     pool.install(|| {
-        let settings = scenario.train.clone();
+        let settings = scenario.train;
         Trainer::new(twin, scenario, guides.clone(), settings, 1)?.run(watch, &mut |_| {}, dir)
     })
 }
