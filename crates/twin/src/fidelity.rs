@@ -9,11 +9,13 @@ pub use accuracy::{
     Constant, Factory, PolicyReturns, TwinAccuracy, accuracy, mean_return, measure_accuracy,
     play_in_both, untrained_policies,
 };
-pub(crate) use measure::{lookup, measure};
+pub(crate) use measure::measure;
 
 /// The content of `fidelity.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fidelity {
+    /// Windows of the long horizon: [`HORIZON`], or half a run where runs are shorter than two.
+    pub horizon: usize,
     /// One entry per controlled metric, in the order of [`CONTROLLED`].
     pub metrics: Vec<MetricFidelity>,
     /// Runs that were fitted to.
@@ -42,7 +44,7 @@ pub const CONTROLLED: [&str; 6] = [
     "errors_ps",
 ];
 
-/// Windows of the long horizon.
+/// Windows of the long horizon, where runs are long enough.
 pub const HORIZON: usize = 20;
 
 /// Errors of one metric on unseen runs.
@@ -54,7 +56,7 @@ pub struct MetricFidelity {
     pub space: String,
     /// Errors one window ahead.
     pub one_step: ModelErrors,
-    /// Errors [`HORIZON`] windows ahead, arrivals and actions given.
+    /// Errors [`Fidelity::horizon`] windows ahead, arrivals and actions given.
     pub twenty_step: ModelErrors,
     /// Share of values inside the central 90 % interval that the twin predicts one window ahead.
     pub coverage_90: f64,
@@ -94,7 +96,7 @@ impl Fidelity {
             "metric", "space", "steps", "twin", "persistence", "linear", "queueing", "in 90 %"
         );
         for m in &self.metrics {
-            for (steps, e) in [(1, &m.one_step), (HORIZON, &m.twenty_step)] {
+            for (steps, e) in [(1, &m.one_step), (self.horizon, &m.twenty_step)] {
                 let covered = if steps == 1 {
                     format!("{:>8.1}%", 100.0 * m.coverage_90)
                 } else {

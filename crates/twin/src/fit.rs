@@ -12,6 +12,7 @@ use crate::{
     data,
     error::{Result, TwinError},
     fidelity::{self, Fidelity},
+    lookup::Lookup,
     model::{Origin, Twin},
     neural::{Model, Scalers},
     noise::Noise,
@@ -114,9 +115,12 @@ impl Twin {
         train(&mut model, &rows, settings, seed, watch)?;
         model.noise = Noise::of(&model, &rows);
         let linear = Linear::fit(&model.physics.plan, &training);
-        let (lookup_hits, lookup_windows) = fidelity::lookup(&training, &validation);
+        let lookup = Lookup::new(&model, &model.physics.plan, &training);
+        let (lookup_hits, lookup_windows) = lookup.hits(&model.physics.plan, &validation);
+        let (horizon, metrics) = fidelity::measure(&model, &linear, &validation, seed);
         let mut fidelity = Fidelity {
-            metrics: fidelity::measure(&model, &linear, &validation, seed),
+            horizon,
+            metrics,
             training_runs: training.len(),
             validation_runs: validation.len(),
             lookup_hits,
@@ -147,7 +151,7 @@ impl Twin {
 }
 
 /// Fewest transitions that a twin is fitted to.
-const LEAST_ROWS: usize = 200;
+const LEAST_ROWS: usize = 100;
 
 /// Refuses a trace without what a twin of several services cannot do without.
 fn check_content(trace: &Trace, plan: &Plan) -> Result<()> {

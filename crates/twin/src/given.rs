@@ -46,6 +46,23 @@ impl Default for Given {
     }
 }
 
+impl Given {
+    /// All numbers, in the order of the fields.
+    pub(crate) fn to_array(self) -> [f32; 9] {
+        [
+            self.kills,
+            self.failing,
+            self.cpu_stress,
+            self.memory_mib,
+            self.delay_ms,
+            self.loss,
+            self.slow,
+            self.payload,
+            self.outage,
+        ]
+    }
+}
+
 /// What an episode of `scenario` (one context) does to its services: `windows × services`.
 /// `legitimate` holds the legitimate requests per second for every second of the episode.
 #[must_use]

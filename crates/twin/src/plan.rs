@@ -187,3 +187,27 @@ fn callers_first(services: &[ServicePlan]) -> Vec<usize> {
     }
     order
 }
+
+#[cfg(test)]
+impl ServicePlan {
+    /// A service that calls nobody.
+    pub(crate) fn alone(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            entry: true,
+            max_replicas: 12.0,
+            rate_per_replica: 100.0,
+            servers: 4.0,
+            queue_per_pod: 100.0,
+            request_millicores: 500.0,
+            limit_millicores: 500.0,
+            request_mib: 256.0,
+            limit_mib: 512.0,
+            error_ratio: 0.0,
+            startup_median_s: 20.0,
+            startup_sigma: 0.3,
+            calls: Vec::new(),
+            callers: Vec::new(),
+        }
+    }
+}

@@ -365,23 +365,7 @@ mod tests {
     };
 
     fn plan() -> ServicePlan {
-        ServicePlan {
-            name: "a".to_owned(),
-            entry: true,
-            max_replicas: 12.0,
-            rate_per_replica: 100.0,
-            servers: 4.0,
-            queue_per_pod: 100.0,
-            request_millicores: 500.0,
-            limit_millicores: 500.0,
-            request_mib: 256.0,
-            limit_mib: 512.0,
-            error_ratio: 0.0,
-            startup_median_s: 20.0,
-            startup_sigma: 0.3,
-            calls: Vec::new(),
-            callers: Vec::new(),
-        }
+        ServicePlan::alone("a")
     }
 
     fn step(pods: &mut Pods, desired: u32, given: Given, nodes: Nodes) -> Change {

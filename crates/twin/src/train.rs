@@ -39,19 +39,47 @@ pub(crate) fn train(
     watch: &dyn Watch,
 ) -> Result<()> {
     let x = model.standardized(rows);
-    let y: Vec<[f32; OUTPUTS]> = rows
+    let y: Vec<f32> = rows
         .residuals
         .iter()
         .zip(&rows.service)
-        .map(|(residual, service)| {
+        .flat_map(|(residual, service)| {
             let scale = model.scalers.residual[usize::from(*service)];
-            std::array::from_fn(|k| residual[k] / scale[k])
+            std::array::from_fn::<f32, OUTPUTS, _>(|k| residual[k] / scale[k])
         })
         .collect();
-    let shape = MlpShape {
+    let lesson = Lesson {
+        x: &x,
+        y: &y,
         inputs: model.inputs(),
+        outputs: OUTPUTS,
+        beta: BETA,
+    };
+    model.members = ensemble(&lesson, settings, seed, watch)?;
+    Ok(())
+}
+
+/// What an ensemble learns: standardized inputs and normalized targets, NaN where there is none.
+pub(crate) struct Lesson<'a> {
+    pub(crate) x: &'a [f32],
+    pub(crate) y: &'a [f32],
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// Share of the variance that a residual is weighted by.
+    pub(crate) beta: f32,
+}
+
+/// Trains the members of an ensemble: `2 × outputs` numbers each, means and then log-variances.
+pub(crate) fn ensemble(
+    lesson: &Lesson<'_>,
+    settings: &FitSettings,
+    seed: u64,
+    watch: &dyn Watch,
+) -> Result<Vec<Mlp>> {
+    let shape = MlpShape {
+        inputs: lesson.inputs,
         hidden: vec![settings.hidden; settings.layers],
-        outputs: 2 * OUTPUTS,
+        outputs: 2 * lesson.outputs,
         activation: Activation::Relu,
     };
     let done = AtomicU64::new(0);
@@ -59,8 +87,7 @@ pub(crate) fn train(
         .into_par_iter()
         .map(|member| {
             let member = Member {
-                x: &x,
-                y: &y,
+                lesson,
                 shape: &shape,
                 settings,
                 stream: seed::derive_seed(seed, "twin member", member),
@@ -68,17 +95,15 @@ pub(crate) fn train(
             member.train(watch, &done)
         })
         .collect();
-    model.members = members
+    members
         .into_iter()
         .map(|mlp| mlp.ok_or(TwinError::Interrupted(Interrupted)))
-        .collect::<Result<_>>()?;
-    Ok(())
+        .collect()
 }
 
 /// One member in training.
 struct Member<'a> {
-    x: &'a [f32],
-    y: &'a [[f32; OUTPUTS]],
+    lesson: &'a Lesson<'a>,
     shape: &'a MlpShape,
     settings: &'a FitSettings,
     stream: u64,
@@ -89,7 +114,8 @@ impl Member<'_> {
         let mut stream = seed::derive(self.stream, "initial weights", 0);
         let mut mlp = Mlp::new(self.shape.clone(), &mut stream, 0.1);
         let mut learner = Learner::new(&mlp);
-        let mut order: Vec<u32> = (0..self.y.len() as u32).collect();
+        let rows = self.lesson.y.len() / self.lesson.outputs;
+        let mut order: Vec<u32> = (0..rows as u32).collect();
         let batch = self.settings.batch.min(order.len()).max(1);
         let per_epoch = (order.len() / batch).max(1);
         let epochs = self.settings.epochs;
@@ -103,9 +129,7 @@ impl Member<'_> {
             order.shuffle(&mut seed::derive(self.stream, "rows", epoch as u64));
             for (number, rows) in order.chunks_exact(batch).enumerate() {
                 let likelihood = Likelihood {
-                    x: self.x,
-                    y: self.y,
-                    inputs: self.shape.inputs,
+                    lesson: self.lesson,
                     rows,
                 };
                 learner.gradient(&mlp, rows.len(), &likelihood, &mut works);
@@ -119,7 +143,7 @@ impl Member<'_> {
                 // A step that is not finite was not made: the next batch goes on from there.
                 let _ = learner.step(&mut mlp, adam);
             }
-            let rows = (per_epoch * batch * OUTPUTS) as f64;
+            let rows = (per_epoch * batch * self.lesson.outputs) as f64;
             let note = format!("loss {:.3}", works.iter().sum::<f64>() / rows);
             let epochs_done = done.fetch_add(1, Ordering::Relaxed) + 1;
             let all = (self.settings.members * epochs) as u64;
@@ -131,9 +155,7 @@ impl Member<'_> {
 
 /// Gaussian negative log-likelihood of one batch.
 struct Likelihood<'a> {
-    x: &'a [f32],
-    y: &'a [[f32; OUTPUTS]],
-    inputs: usize,
+    lesson: &'a Lesson<'a>,
     rows: &'a [u32],
 }
 
@@ -142,22 +164,24 @@ impl Objective for Likelihood<'_> {
     type Work = f64;
 
     fn input(&self, row: usize, input: &mut [f32]) {
-        let at = self.rows[row] as usize * self.inputs;
-        input.copy_from_slice(&self.x[at..at + self.inputs]);
+        let at = self.rows[row] as usize * self.lesson.inputs;
+        input.copy_from_slice(&self.lesson.x[at..at + self.lesson.inputs]);
     }
 
     fn loss(&self, rows: Range<usize>, out: &[f32], d_out: &mut [f32], work: &mut f64) {
         let share = 1.0 / self.rows.len() as f32;
+        let outputs = self.lesson.outputs;
         for ((row, out), d_out) in rows
-            .zip(out.chunks_exact(2 * OUTPUTS))
-            .zip(d_out.chunks_exact_mut(2 * OUTPUTS))
+            .zip(out.chunks_exact(2 * outputs))
+            .zip(d_out.chunks_exact_mut(2 * outputs))
         {
-            let target = &self.y[self.rows[row] as usize];
-            for k in 0..OUTPUTS {
+            let at = self.rows[row] as usize * outputs;
+            let target = &self.lesson.y[at..at + outputs];
+            for k in 0..outputs {
                 let (d_mean, d_log_variance, loss) =
-                    likelihood(target[k], out[k], out[OUTPUTS + k]);
+                    likelihood(target[k], out[k], out[outputs + k], self.lesson.beta);
                 d_out[k] = d_mean * share;
-                d_out[OUTPUTS + k] = d_log_variance * share;
+                d_out[outputs + k] = d_log_variance * share;
                 *work += f64::from(loss);
             }
         }
@@ -166,14 +190,14 @@ impl Objective for Likelihood<'_> {
 
 /// Derivatives by mean and log-variance, and the loss; zeros where there is no target.
 #[inline]
-fn likelihood(target: f32, mean: f32, raw: f32) -> (f32, f32, f32) {
+fn likelihood(target: f32, mean: f32, raw: f32, beta: f32) -> (f32, f32, f32) {
     if target.is_nan() {
         return (0.0, 0.0, 0.0);
     }
     let log_variance = raw.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1);
     let deviation = crate::math::exp(0.5 * log_variance);
     let error = ((mean - target) / deviation).clamp(-ERROR_CLIP, ERROR_CLIP);
-    let weight = crate::math::exp(BETA * log_variance);
+    let weight = crate::math::exp(beta * log_variance);
     let mut d_log_variance = weight * 0.5 * (1.0 - error * error);
     // Outside its bounds a log-variance is only pulled back.
     if (raw < LOG_VARIANCE.0 && d_log_variance > 0.0)
@@ -198,13 +222,13 @@ mod tests {
         let loss =
             |mean: f32, raw: f32| f64::from(0.5 * (raw + (mean - target).powi(2) * (-raw).exp()));
         let weight = f64::from((BETA * raw).exp());
-        let (d_mean, d_raw, value) = likelihood(target, mean, raw);
+        let (d_mean, d_raw, value) = likelihood(target, mean, raw, BETA);
         let h = 1e-2_f32;
         let by_mean = (loss(mean + h, raw) - loss(mean - h, raw)) / (2.0 * f64::from(h));
         let by_raw = (loss(mean, raw + h) - loss(mean, raw - h)) / (2.0 * f64::from(h));
         assert!((f64::from(d_mean) - weight * by_mean).abs() < 1e-3);
         assert!((f64::from(d_raw) - weight * by_raw).abs() < 1e-3);
         assert!((f64::from(value) - loss(mean, raw)).abs() < 1e-5);
-        assert_eq!(likelihood(f32::NAN, mean, raw), (0.0, 0.0, 0.0));
+        assert_eq!(likelihood(f32::NAN, mean, raw, BETA), (0.0, 0.0, 0.0));
     }
 }

@@ -1,7 +1,5 @@
 //! Errors and coverage on unseen runs.
 
-use std::collections::BTreeSet;
-
 use karma_cluster::{ServiceMetrics, seed};
 use rayon::prelude::*;
 
@@ -31,7 +29,9 @@ pub(crate) fn measure(
     linear: &Linear,
     runs: &[&Run],
     seed: u64,
-) -> Vec<MetricFidelity> {
+) -> (usize, Vec<MetricFidelity>) {
+    let shortest = runs.iter().map(|run| run.len() - 1).min().unwrap_or(0);
+    let horizon = HORIZON.min(shortest / 2).max(1);
     let queueing = Model {
         members: Vec::new(),
         ..model.clone()
@@ -43,7 +43,7 @@ pub(crate) fn measure(
         .map(|(number, run)| {
             let starts = Starts::of(model, run);
             let mut sums = Sums::default();
-            sums.errors(&starts, run, &models);
+            sums.errors(&starts, run, &models, horizon);
             sums.coverage(
                 &starts,
                 run,
@@ -55,7 +55,7 @@ pub(crate) fn measure(
         .collect::<Vec<_>>()
         .iter()
         .fold(Sums::default(), |all, one| all.plus(one));
-    CONTROLLED
+    let metrics = CONTROLLED
         .iter()
         .enumerate()
         .map(|(metric, name)| MetricFidelity {
@@ -65,7 +65,8 @@ pub(crate) fn measure(
             twenty_step: sums.twenty[metric].errors(),
             coverage_90: sums.covered[metric] as f64 / sums.drawn[metric].max(1) as f64,
         })
-        .collect()
+        .collect();
+    (horizon, metrics)
 }
 
 /// The space in which errors of a controlled metric are taken.
@@ -233,16 +234,16 @@ impl Sums {
         self
     }
 
-    fn errors(&mut self, starts: &Starts, run: &Run, models: &[&dyn Dynamics; 4]) {
+    fn errors(&mut self, starts: &Starts, run: &Run, models: &[&dyn Dynamics; 4], horizon: usize) {
         let mut scratch = Scratch::default();
         let all = starts.whole.len();
         let whole = |t: &usize| starts.whole[*t];
         let one: Vec<usize> = (0..all).filter(whole).collect();
-        let far: Vec<usize> = (0..(all + 1).saturating_sub(HORIZON))
+        let far: Vec<usize> = (0..(all + 1).saturating_sub(horizon))
             .step_by(STRIDE)
             .filter(whole)
             .collect();
-        for (from, steps) in [(one, 1), (far, HORIZON)] {
+        for (from, steps, near) in [(one, 1, true), (far, horizon, false)] {
             if from.is_empty() {
                 continue;
             }
@@ -256,7 +257,7 @@ impl Sums {
                     let guesses: [[f32; CONTROLLED.len()]; 4] =
                         std::array::from_fn(|m| controlled(&predicted[m][cell]));
                     for (metric, seen) in controlled(seen).iter().enumerate() {
-                        let into = if steps == 1 {
+                        let into = if near {
                             &mut self.one[metric]
                         } else {
                             &mut self.twenty[metric]
@@ -329,32 +330,4 @@ impl Sums {
             }
         }
     }
-}
-
-/// Transitions of `runs` whose whole cause (metrics, desired replicas, what was done) was recorded
-/// exactly so in `recorded`, and how many were looked up.
-pub(crate) fn lookup(recorded: &[&Run], runs: &[&Run]) -> (usize, usize) {
-    let known: BTreeSet<Vec<u32>> = recorded.iter().flat_map(|run| causes(run)).collect();
-    let asked: Vec<Vec<u32>> = runs.iter().flat_map(|run| causes(run)).collect();
-    let hits = asked.iter().filter(|cause| known.contains(*cause)).count();
-    (hits, asked.len())
-}
-
-/// The cause of every transition of a run, bit by bit.
-fn causes(run: &Run) -> Vec<Vec<u32>> {
-    let mut desired = Vec::new();
-    (0..run.len().saturating_sub(1))
-        .map(|t| {
-            run.desired(t + 1, &mut desired);
-            let metrics = run
-                .at(t)
-                .iter()
-                .flat_map(|m| m.to_array().map(f32::to_bits));
-            let arrivals = run.at(t + 1).iter().map(|m| m.in_rate_rps.to_bits());
-            metrics
-                .chain(arrivals)
-                .chain(desired.iter().copied())
-                .collect()
-        })
-        .collect()
 }

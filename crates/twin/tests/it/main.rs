@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::print_stderr, reason = "measurements print")]
 
+mod games;
 mod measure;
 mod online_boutique;
 mod parquet;
 mod support;
+mod twin;

@@ -2,15 +2,10 @@
 
 use std::time::Instant;
 
-use karma_cluster::{Scenario, Silent, scenario};
+use karma_cluster::{Scenario, Silent};
 use karma_twin::{FitSettings, Games, Trace, Twin, record_traces};
 
-fn shipped(name: &str) -> Scenario {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../scenarios")
-        .join(name);
-    scenario::load(&path).unwrap().scenario
-}
+use crate::support::shipped;
 
 /// The recorded trace of a scenario, kept between measurements.
 fn trace(scenario: &Scenario) -> Trace {

@@ -75,16 +75,12 @@ fn a_missing_file_is_refused_by_name() {
 }
 
 #[test]
-fn a_full_disk_is_reported_and_leaves_nothing_behind() {
-    let full = std::path::Path::new("/dev/full");
-    if full.exists() {
-        let dir = scratch("parquet_full");
-        let path = dir.join("trace.parquet");
-        std::os::unix::fs::symlink(full, dir.join("trace.parquet.part")).unwrap();
-        let message = trace(960).write_parquet(&path).unwrap_err().to_string();
-        assert!(message.contains("trace.parquet"), "{message}");
-        assert!(!path.exists());
-    }
+fn a_file_where_the_folder_should_be_is_reported_by_name() {
+    let folder = scratch("parquet_nowhere").join("folder");
+    fs::write(&folder, "a file").unwrap();
+    let path = folder.join("trace.parquet");
+    let message = trace(960).write_parquet(&path).unwrap_err().to_string();
+    assert!(message.contains("folder/trace.parquet"), "{message}");
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! What several tests need.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
-use karma_twin::trace::Mapping;
+use karma_cluster::{Scenario, Silent};
+use karma_twin::{Fidelity, FitSettings, Twin, record_traces, trace::Mapping};
 
 /// The folder with the recorded data sets: `KARMA_SHARED`, else `shared` beside the workspace.
 /// Prints `SKIPPED` and gives `None` where `below` is not there.
@@ -31,4 +35,42 @@ pub fn scratch(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
     dir
+}
+
+/// The smallest shipped scenario.
+pub fn smoke() -> Scenario {
+    shipped("smoke.yaml")
+}
+
+/// A scenario of this repository.
+pub fn shipped(name: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../scenarios")
+        .join(name);
+    karma_cluster::scenario::load(&path).unwrap().scenario
+}
+
+/// Settings for tests that do not look at quality.
+pub fn quick(scenario: &Scenario) -> FitSettings {
+    FitSettings {
+        epochs: 1,
+        accuracy_seeds: 0,
+        ..FitSettings::of(scenario)
+    }
+}
+
+/// A twin of [`smoke`], fitted once.
+pub fn fitted() -> (Twin, Fidelity) {
+    static FITTED: OnceLock<(Twin, Fidelity)> = OnceLock::new();
+    FITTED
+        .get_or_init(|| {
+            let scenario = smoke();
+            let trace = record_traces(&scenario, 24, 1, &Silent).unwrap();
+            let settings = FitSettings {
+                epochs: 20,
+                ..FitSettings::of(&scenario)
+            };
+            Twin::fit(&trace, &scenario, &settings, 1, &Silent).unwrap()
+        })
+        .clone()
 }
