@@ -85,10 +85,6 @@ fn targets(next: &ServiceMetrics) -> [f64; TARGETS] {
 }
 
 impl Dynamics for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
     fn advance(&self, frame: &mut Frame<'_>, _: &mut Scratch) {
         let services = self.weights.len();
         for game in 0..frame.nodes.len() {

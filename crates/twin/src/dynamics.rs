@@ -28,9 +28,6 @@ pub(crate) struct Frame<'a> {
 
 /// A transition model.
 pub(crate) trait Dynamics: Sync {
-    /// Name in tables.
-    fn name(&self) -> &'static str;
-
     /// Lets one window pass.
     fn advance(&self, frame: &mut Frame<'_>, scratch: &mut Scratch);
 }
@@ -55,10 +52,6 @@ pub(crate) struct Scratch {
 pub(crate) struct Persistence;
 
 impl Dynamics for Persistence {
-    fn name(&self) -> &'static str {
-        "persistence"
-    }
-
     fn advance(&self, frame: &mut Frame<'_>, _: &mut Scratch) {
         frame.before.copy_from_slice(frame.now);
     }

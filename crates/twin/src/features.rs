@@ -16,9 +16,6 @@ pub(crate) const OUTPUTS: usize = 8;
 /// Their places in `ServiceMetrics::NAMES`.
 pub(crate) const OUTPUT_METRICS: [usize; OUTPUTS] = [4, 5, 6, 8, 9, 10, 11, 12];
 
-/// Which of them are taken in logarithms.
-pub(crate) const LOGARITHMIC: [bool; OUTPUTS] = [true, false, false, false, true, true, true, true];
-
 /// Numbers per service that do not depend on how many services there are.
 pub(crate) const FEATURES: usize = 57;
 

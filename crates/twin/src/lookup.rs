@@ -52,10 +52,6 @@ impl<'a> Lookup<'a> {
 }
 
 impl Dynamics for Lookup<'_> {
-    fn name(&self) -> &'static str {
-        "lookup"
-    }
-
     fn advance(&self, frame: &mut Frame<'_>, scratch: &mut Scratch) {
         let found: Vec<Option<&Vec<ServiceMetrics>>> = (0..frame.nodes.len())
             .map(|game| {

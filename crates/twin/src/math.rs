@@ -20,7 +20,7 @@ pub(crate) fn ln(x: f32) -> f32 {
 /// e to the power of `x`, clamped to a finite positive number; relative error below 1e-6.
 #[inline]
 pub(crate) fn exp(x: f32) -> f32 {
-    let x = x.max(-87.0).min(88.0);
+    let x = x.clamp(-87.0, 88.0);
     // Adding and taking away 1.5 · 2^23 rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
     let whole = (x * core::f32::consts::LOG2_E + ROUND) - ROUND;

@@ -162,7 +162,7 @@ impl Scalers {
         for i in 0..FEATURES {
             let z = (row[i] - mean[i]) * inverse[i];
             let z = if z.is_nan() { 0.0 } else { z };
-            row[i] = z.max(-CLIP).min(CLIP);
+            row[i] = z.clamp(-CLIP, CLIP);
         }
     }
 }
@@ -188,14 +188,6 @@ impl Scratch {
 }
 
 impl Dynamics for Model {
-    fn name(&self) -> &'static str {
-        if self.members.is_empty() {
-            "queueing"
-        } else {
-            "neural"
-        }
-    }
-
     fn advance(&self, frame: &mut Frame<'_>, scratch: &mut Scratch) {
         let services = self.physics.plan.len();
         let games = frame.nodes.len();

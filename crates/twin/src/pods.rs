@@ -270,6 +270,10 @@ pub(crate) fn act(plans: &[ServicePlan], nodes: Nodes, pods: &mut [Pods], desire
 }
 
 /// Lets one window pass for the pods of one game. `desired` and `given` hold one entry per service.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "parts of one game, borrowed apart"
+)]
 pub(crate) fn advance(
     plans: &[ServicePlan],
     hazards: &[PodHazards],

@@ -17,7 +17,10 @@ fn workspace(path: &str) -> PathBuf {
 }
 
 /// Compares `got` with the golden file at `path` of the workspace; `UPDATE_GOLDEN=1` rewrites it.
-#[expect(clippy::disallowed_methods, reason = "how a person asks for new golden files")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how a person asks for new golden files"
+)]
 fn assert_golden(path: &str, got: &str) {
     let file = workspace(path);
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {

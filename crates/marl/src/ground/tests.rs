@@ -281,27 +281,3 @@ proptest! {
         }
     }
 }
-
-/// Run by hand: `cargo test --release -p karma-marl guidance_speed -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints a speed"]
-#[expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a measurement"
-)]
-fn guidance_speed() {
-    let mut play = Play::new();
-    let a = serving(200.0, NOMINAL);
-    let b = serving(700.0, NOMINAL);
-    let windows = 400_000;
-    let mut rewards = [0.0; 4];
-    let start = std::time::Instant::now();
-    let guides = play.guides.clone();
-    for window in 0..windows {
-        play.see(if window % 50 < 25 { &a } else { &b });
-        guides.reward(&mut play.history, &[HOLD; 16], &mut rewards);
-    }
-    let each = start.elapsed().as_secs_f64() / f64::from(windows);
-    println!("{:.2} µs per game and window", each * 1e6);
-}

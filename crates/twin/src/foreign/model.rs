@@ -161,9 +161,9 @@ impl Twin {
         for ((number, t), x) in rows.iter().zip(x.chunks_exact_mut(width)) {
             twin.input(*number, t, x);
             let base = base(t, &linear[*number]);
-            for target in 0..TARGETS {
+            for (target, base) in base.iter().enumerate().take(TARGETS) {
                 let (_, next) = pair(t, target);
-                let residual = (next - base[target]) / twin.scales[*number].residual[target];
+                let residual = (next - base) / twin.scales[*number].residual[target];
                 y.push(residual as f32);
             }
         }

@@ -3,7 +3,6 @@
 #![allow(clippy::print_stderr, reason = "measurements print")]
 
 mod games;
-mod measure;
 mod online_boutique;
 mod parquet;
 mod support;

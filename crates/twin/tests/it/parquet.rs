@@ -82,22 +82,3 @@ fn a_file_where_the_folder_should_be_is_reported_by_name() {
     let message = trace(960).write_parquet(&path).unwrap_err().to_string();
     assert!(message.contains("folder/trace.parquet"), "{message}");
 }
-
-#[test]
-#[ignore = "a measurement: a million rows each way under a second"]
-fn a_million_rows_pass_in_a_second() {
-    let path = scratch("parquet_million").join("trace.parquet");
-    let trace = trace(1_000_000);
-    let start = std::time::Instant::now();
-    trace.write_parquet(&path).unwrap();
-    let written = start.elapsed();
-    let read = Trace::read_parquet(&path).unwrap();
-    let both = start.elapsed();
-    eprintln!(
-        "write {:.2} s, read and check {:.2} s, {} bytes",
-        written.as_secs_f64(),
-        (both - written).as_secs_f64(),
-        fs::metadata(&path).unwrap().len()
-    );
-    assert_eq!(read.len(), trace.len());
-}

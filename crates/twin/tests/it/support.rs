@@ -10,7 +10,11 @@ use karma_twin::{Fidelity, FitSettings, Twin, record_traces, trace::Mapping};
 
 /// The folder with the recorded data sets: `KARMA_SHARED`, else `shared` beside the workspace.
 /// Prints `SKIPPED` and gives `None` where `below` is not there.
-pub fn shared(below: &str) -> Option<PathBuf> {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the shared data lies is told by the environment"
+)]
+pub(crate) fn shared(below: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let root =
         std::env::var_os("KARMA_SHARED").map_or_else(|| workspace.join("../shared"), PathBuf::from);
@@ -23,14 +27,14 @@ pub fn shared(below: &str) -> Option<PathBuf> {
 }
 
 /// The mapping that is shipped for Online Boutique.
-pub fn online_boutique_mapping() -> Mapping {
+pub(crate) fn online_boutique_mapping() -> Mapping {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings/k8s-mft-ob.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     karma_cluster::yaml::read(&text, &path).unwrap()
 }
 
 /// An empty folder of this test's own, below the build's folder for temporary files.
-pub fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
@@ -38,12 +42,12 @@ pub fn scratch(name: &str) -> PathBuf {
 }
 
 /// The smallest shipped scenario.
-pub fn smoke() -> Scenario {
+pub(crate) fn smoke() -> Scenario {
     shipped("smoke.yaml")
 }
 
 /// A scenario of this repository.
-pub fn shipped(name: &str) -> Scenario {
+pub(crate) fn shipped(name: &str) -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../scenarios")
         .join(name);
@@ -51,7 +55,7 @@ pub fn shipped(name: &str) -> Scenario {
 }
 
 /// Settings for tests that do not look at quality.
-pub fn quick(scenario: &Scenario) -> FitSettings {
+pub(crate) fn quick(scenario: &Scenario) -> FitSettings {
     FitSettings {
         epochs: 1,
         accuracy_seeds: 0,
@@ -60,7 +64,7 @@ pub fn quick(scenario: &Scenario) -> FitSettings {
 }
 
 /// A twin of [`smoke`], fitted once.
-pub fn fitted() -> (Twin, Fidelity) {
+pub(crate) fn fitted() -> (Twin, Fidelity) {
     static FITTED: OnceLock<(Twin, Fidelity)> = OnceLock::new();
     FITTED
         .get_or_init(|| {
