@@ -55,11 +55,18 @@ pub(crate) enum Command {
         workload: WorkloadArgs,
     },
     /// Step 1: record or read traces and fit the digital twin to them.
+    ///
+    /// With --mapping and without a scenario, the traces of a real cluster are assessed: how well
+    /// its services can be predicted, against persistence and a linear model, on unseen runs.
     #[command(after_help = "Examples:\n  karma fit scenarios/pipeline.yaml\n  \
-        karma fit scenarios/pipeline.yaml --trace recorded/ --mapping mapping.yaml --out runs/shop")]
+        karma fit scenarios/pipeline.yaml --trace runs/other/model/trace.parquet --out runs/again\n  \
+        karma fit --trace recorded/ --mapping crates/twin/mappings/k8s-mft-ob.yaml")]
     Fit {
+        /// Scenario file.
+        #[arg(required_unless_present = "mapping")]
+        scenario: Option<PathBuf>,
         #[command(flatten)]
-        step: StepArgs,
+        options: StepOptions,
         #[command(flatten)]
         trace: TraceArgs,
     },
@@ -119,6 +126,13 @@ pub(crate) enum Bench {
 pub(crate) struct StepArgs {
     /// Scenario file.
     pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: StepOptions,
+}
+
+/// The options of every step.
+#[derive(Args)]
+pub(crate) struct StepOptions {
     /// Run directory [default: runs/<scenario name>].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

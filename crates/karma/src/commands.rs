@@ -1,11 +1,13 @@
 //! One module per command.
 
+mod assess;
 mod bench;
 mod check;
 mod hpa;
 mod init;
 mod run;
 
+pub(crate) use assess::assess;
 pub(crate) use bench::bench_emulator;
 pub(crate) use check::check;
 pub(crate) use hpa::hpa_replay;

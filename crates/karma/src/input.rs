@@ -44,7 +44,7 @@ impl Input {
         {
             loaded.scenario = with_workload(&loaded.scenario, args, file)?;
         }
-        if let Some(seed) = args.seed {
+        if let Some(seed) = args.options.seed {
             loaded.scenario.seed = seed;
         }
         let folder = args.scenario.parent().unwrap_or(Path::new(""));

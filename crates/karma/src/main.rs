@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::{
-    args::{Bench, Cli, Command, Hpa},
+    args::{Bench, Cli, Command, Hpa, StepArgs},
     manifest::Step,
     status::{ExitStatus, Outcome},
 };
@@ -47,7 +47,16 @@ fn dispatch(command: Command) -> Outcome {
         Command::Init { template } => commands::init(template),
         Command::Check { file, output } => commands::check(&file, output),
         Command::Run { step, workload } => commands::run(&step, &workload),
-        Command::Fit { step, trace } => commands::fit(&step, &trace),
+        Command::Fit {
+            scenario: Some(scenario),
+            options,
+            trace,
+        } => commands::fit(&StepArgs { scenario, options }, &trace),
+        Command::Fit {
+            scenario: None,
+            options,
+            trace,
+        } => commands::assess(&options, &trace),
         Command::Train(args) => commands::step(Step::Train, &args),
         Command::Analyze(args) => commands::step(Step::Analyze, &args),
         Command::Transfer(args) => commands::step(Step::Transfer, &args),

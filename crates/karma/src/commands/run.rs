@@ -55,26 +55,27 @@ struct Session {
 impl Session {
     fn open(args: &StepArgs, workload: Option<&WorkloadArgs>, first: Step) -> Outcome<Self> {
         let input = Input::read(args, workload)?;
-        let scenario = input.scenario_in(args.context.as_deref())?;
-        let redo = if args.force {
+        let scenario = input.scenario_in(args.options.context.as_deref())?;
+        let redo = if args.options.force {
             Redo::From(first)
         } else {
             Redo::Never
         };
         let path = args
+            .options
             .out
             .clone()
             .unwrap_or_else(|| PathBuf::from("runs").join(&scenario.name));
         let mut threads = rayon::ThreadPoolBuilder::new();
-        if let Some(count) = args.threads {
+        if let Some(count) = args.options.threads {
             threads = threads.num_threads(count.into());
         }
         threads.build_global().context("cannot start the threads")?;
         let run = RunDir::open(&path, &input, first, words(args), redo)?;
         interrupt::listen()?;
         Ok(Self {
-            context: args.context.clone(),
-            output: args.output,
+            context: args.options.context.clone(),
+            output: args.options.output,
             input,
             scenario,
             run,
@@ -203,12 +204,13 @@ fn words(args: &StepArgs) -> String {
     let options = [
         (
             "--out",
-            args.out
+            args.options
+                .out
                 .as_ref()
                 .map(|out| out.to_string_lossy().into_owned()),
         ),
-        ("--seed", args.seed.map(|seed| seed.to_string())),
-        ("--context", args.context.clone()),
+        ("--seed", args.options.seed.map(|seed| seed.to_string())),
+        ("--context", args.options.context.clone()),
     ];
     for (option, value) in options {
         if let Some(value) = value {

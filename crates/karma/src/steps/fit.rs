@@ -42,7 +42,10 @@ fn read_trace(path: &Path, mapping: Option<&Path>) -> Outcome<Trace> {
             path.display()
         ))
         .hint("say it with --mapping FILE")),
-        Some(_) => Err(Failure::refused("traces with a mapping are being built")),
+        Some(_) => Err(Failure::refused(
+            "a mapped trace shows neither queues nor calls, so no game can be made of it yet",
+        )
+        .hint("assess it without a scenario: karma fit --trace DIR --mapping FILE")),
     }
 }
 
