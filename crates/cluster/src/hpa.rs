@@ -1,9 +1,9 @@
 //! Kubernetes' horizontal pod autoscaler (autoscaling/v2) as a pure function.
 //!
-//! [`reconcile`] takes the specification, the state it left behind, and what the API server and the
+//! [`reconcile()`] takes the specification, the state it left behind, and what the API server and the
 //! metrics APIs answered now; it gives the new state and the outcome. Time is a value, every
 //! constant of the controller is settable ([`Constants`]), and nothing is read from outside.
-//! [`HpaController`] runs it for every service of a scenario, [`replay`] checks it against files of
+//! [`HpaController`] runs it for every service of a scenario, [`replay()`] checks it against files of
 //! cases. The emulator's own autoscaler, the baseline and the fallback are this one function.
 //!
 //! Data flows `pods + samples → grouping → one proposal per metric → the highest → stabilization →

@@ -15,7 +15,7 @@ pub fn derive(seed: u64, name: &str, index: u64) -> Stream {
     Stream::seed_from_u64(derive_seed(seed, name, index))
 }
 
-/// The seed of the stream that [`derive`] would give; for consumers that derive further.
+/// The seed of the stream that [`derive()`] would give; for consumers that derive further.
 #[must_use]
 pub fn derive_seed(seed: u64, name: &str, index: u64) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;

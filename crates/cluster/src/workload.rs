@@ -24,7 +24,7 @@ use crate::{
 /// The shape times a slow random factor `max(0, 1 + noise · x)`, x a stationary Ornstein-Uhlenbeck
 /// process of unit variance with the workload's `noise_memory`. `seed` draws the factor alone, and
 /// the same seed gives the same rates. Of a closed loop, which has no rate of its own, the rate
-/// that its clients would reach without queueing, at most [`capacity`].
+/// that its clients would reach without queueing, at most [`capacity()`].
 ///
 /// # Panics
 /// If the values of a trace were not loaded ([`crate::scenario::load`] loads them).

@@ -133,7 +133,7 @@ pub(crate) struct StepArgs {
 /// The options of every step.
 #[derive(Args)]
 pub(crate) struct StepOptions {
-    /// Run directory [default: runs/<scenario name>].
+    /// Run directory [default: runs/NAME, the scenario's name].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Seed of everything random, instead of the scenario's.

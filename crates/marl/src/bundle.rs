@@ -108,7 +108,7 @@ fn first_difference(path: &str, found: &Value, expected: &Value) -> Option<[Stri
 /// organisation file, empty without one; only its hash is kept.
 ///
 /// # Errors
-/// [`MarlError::File`](crate::MarlError::File).
+/// [`MarlError::File`].
 pub fn save(policy: &Policy, scenario: &Scenario, organization: &str, dir: &Path) -> Result<()> {
     let (weights, manifest) = (dir.join(WEIGHTS), dir.join(MANIFEST));
     let mut archive = Archive::default();
@@ -134,8 +134,8 @@ pub fn save(policy: &Policy, scenario: &Scenario, organization: &str, dir: &Path
 /// Reads a policy for `scenario` and the organisation whose text is `organization`.
 ///
 /// # Errors
-/// [`MarlError::Mismatch`](crate::MarlError::Mismatch) with the first difference where the policy
-/// was trained for something else; [`MarlError::Broken`](crate::MarlError::Broken) where a file is
+/// [`MarlError::Mismatch`] with the first difference where the policy
+/// was trained for something else; [`MarlError::Broken`] where a file is
 /// damaged.
 pub fn load(dir: &Path, scenario: &Scenario, organization: &str) -> Result<Policy> {
     let (weights, path) = (dir.join(WEIGHTS), dir.join(MANIFEST));

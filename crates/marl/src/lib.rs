@@ -2,7 +2,7 @@
 //!
 //! An observation goes `Encoder → Policy → masked heads → choices → ActionSpace`; [`team::Team`]
 //! walks it for a controller, `train::Trainer` (feature `train`) for thousands of games at once.
-//! [`bundle`] is how a trained policy leaves the house, [`record`] how its behavior is written down.
+//! [`bundle`] is how a trained policy leaves the house, [`record()`] how its behavior is written down.
 //!
 //! What is not here: transition models (twin), guards and fallback (transfer), statistics.
 

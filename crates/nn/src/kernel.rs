@@ -1,6 +1,6 @@
 //! The kernels and the choice among their three instruction sets; all `unsafe` of the crate.
 //!
-//! Each kernel is one generic body over [`simd::Simd`], inlined into one function per instruction
+//! Each kernel is one generic body over `simd::Simd`, inlined into one function per instruction
 //! set that enables its features. A [`Level`] can only be had from this machine's own list, which is
 //! what makes calling those functions sound.
 

@@ -36,7 +36,7 @@ pub(crate) struct Calibration {
     pub(crate) usual_ready: f32,
 }
 
-/// Traffic that reaches a service from its callers: least squares on [`inflow_inputs`].
+/// Traffic that reaches a service from its callers: least squares on `inflow_inputs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InflowModel {
     pub(crate) weights: [f32; INFLOW_INPUTS],

@@ -101,7 +101,7 @@ impl TraceError {
         }
     }
 
-    /// The key of [`TraceWorkload`] that it is about.
+    /// The key of `TraceWorkload` that it is about.
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::Read { .. } | Self::Empty { .. } | Self::Value { .. } => "file",
