@@ -109,7 +109,7 @@ fn games_do_not_end_together_and_start_again_with_nothing_measured() {
     let (twin, _) = fitted();
     let mut games = Games::new(&twin, &smoke(), N, 5);
     let (mut at_once, mut ended) = (0, 0);
-    for step in 0..20 {
+    for step in 0..smoke().windows() as usize {
         let desired = wander(&games, step);
         games.step(&desired);
         let now = games.ended().iter().filter(|e| **e).count();
