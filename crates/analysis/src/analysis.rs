@@ -1,6 +1,6 @@
 //! The whole analysis.
 
-use karma_cluster::{action::ALPHA, scenario::AnalyzeSettings};
+use karma_cluster::action::ALPHA;
 use karma_marl::Trajectories;
 use karma_moise::{Organization, RawOrganization};
 use serde::Serialize;
@@ -88,7 +88,6 @@ pub fn analyze(
     trained: &Trajectories,
     untrained: &Trajectories,
     organization: Option<&Organization>,
-    _settings: &AnalyzeSettings,
     seed: u64,
 ) -> Result<Analysis, AnalysisError> {
     comparable(trained, untrained)?;

@@ -1,12 +1,11 @@
 use karma_analysis::{Analysis, AnalysisError, analyze};
-use karma_cluster::scenario::AnalyzeSettings;
 use karma_marl::Trajectories;
 use karma_moise::{Action, Member, Organization, Vocabulary};
 
 use crate::planted::{Behavior, ROLES, SERVICES, team};
 
 fn run(trained: &Trajectories, untrained: &Trajectories) -> Analysis {
-    analyze(trained, untrained, None, &AnalyzeSettings::default(), 1).unwrap()
+    analyze(trained, untrained, None, 1).unwrap()
 }
 
 #[test]
@@ -201,17 +200,16 @@ fn the_inferred_organization_can_guide_a_team() {
 #[test]
 fn what_cannot_be_analyzed_is_refused() {
     let trained = team(Behavior::Planted, 1, 1);
-    let settings = AnalyzeSettings::default();
     let nothing = Trajectories::default();
     assert_eq!(
-        analyze(&nothing, &trained, None, &settings, 1),
+        analyze(&nothing, &trained, None, 1),
         Err(AnalysisError::Empty)
     );
     let mut other = trained.clone();
     other.labels.pop();
     assert_eq!(
-        analyze(&trained, &other, None, &settings, 1),
+        analyze(&trained, &other, None, 1),
         Err(AnalysisError::Different("labels"))
     );
-    assert!(analyze(&trained, &trained, None, &settings, 1).is_ok());
+    assert!(analyze(&trained, &trained, None, 1).is_ok());
 }

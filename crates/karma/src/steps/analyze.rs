@@ -30,13 +30,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
 
     let trained = play(job, "trained team", &trained)?;
     let untrained = play(job, "untrained team", &untrained)?;
-    let analysis = analyze(
-        &trained,
-        &untrained,
-        organization.as_ref(),
-        &scenario.analyze,
-        scenario.seed,
-    )?;
+    let analysis = analyze(&trained, &untrained, organization.as_ref(), scenario.seed)?;
 
     trained.write_parquet(&job.run.join(TRAJECTORIES))?;
     let inferred = yaml::write(&analysis.inferred);
