@@ -29,9 +29,14 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Fewest and most pods in the training runs.
+    /// Fewest and most pods in the training runs, of the instants that show them.
     pub(super) fn pods(&self) -> (u32, u32) {
-        let pods = self.training.iter().map(|t| t.next.pods as u32);
+        let measured = self
+            .training
+            .iter()
+            .map(|t| t.next.pods)
+            .filter(|pods| pods.is_finite());
+        let pods = measured.map(|pods| pods as u32);
         (pods.clone().min().unwrap_or(0), pods.max().unwrap_or(0))
     }
 
