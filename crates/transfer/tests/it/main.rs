@@ -5,4 +5,5 @@ mod demonstrate;
 mod fake;
 mod guard;
 mod run;
+mod team;
 mod verdict;
