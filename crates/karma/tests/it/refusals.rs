@@ -2,162 +2,15 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use crate::command::{self, Ended};
+use self::cases::SOUND;
+use crate::{
+    command::{self, Ended},
+    workspace,
+};
 
-/// A scenario that is well; each case breaks one place of it.
-const WELL: &str = "\
-format: 1
-name: well
-duration: 5m
-services:
-  - name: front
-    entry: true
-    replicas: {min: 1, max: 6}
-    cpu_request: 500m
-    memory_request: 256Mi
-    rate_per_replica: 50
-    calls: [{to: back}]
-  - name: back
-    replicas: {min: 1, max: 6}
-    cpu_request: 500m
-    memory_request: 256Mi
-    rate_per_replica: 60
-nodes: [{cpu: 8, memory: 8Gi}]
-workload:
-  shape: {constant: {rate: 60}}
-slo: {latency: 500ms, timeout: 2s}
-contexts:
-  - name: ddos
-    disturbance: {at: 90s, duration: 90s}
-    faults:
-      - {at: 90s, duration: 90s, effect: {ddos-flood: {factor: 3}}}
-";
-
-/// What in [`WELL`] is replaced by what, and words that `karma check` then says, its line first.
-const SCENARIOS: [(&str, &str, &str, &[&str]); 22] = [
-    ("a broken file", "[{to: back}]", "[{to: back", &[":22"]),
-    (
-        "an unknown key",
-        "name: well",
-        "name: well\nnaem: x",
-        &[":3", "naem", "unknown"],
-    ),
-    (
-        "a missing key",
-        "slo: {latency: 500ms, timeout: 2s}",
-        "",
-        &["slo", "missing"],
-    ),
-    (
-        "a wrong type",
-        "min: 1, max: 6}\n    cpu",
-        "min: one, max: 6}\n    cpu",
-        &[":7", "services[0].replicas.min"],
-    ),
-    (
-        "a newer format",
-        "format: 1",
-        "format: 9",
-        &[":1", "format"],
-    ),
-    (
-        "a cycle of calls",
-        "rate_per_replica: 60",
-        "rate_per_replica: 60\n    calls: [{to: front}]",
-        &["services[1].calls[0].to", "circle"],
-    ),
-    (
-        "a call of nobody",
-        "{to: back}",
-        "{to: bakc}",
-        &[":11", "services[0].calls[0].to", "bakc", "back"],
-    ),
-    (
-        "a name twice",
-        "name: back",
-        "name: front",
-        &[":12", "front"],
-    ),
-    (
-        "min above max",
-        "min: 1, max: 6}\n    cpu",
-        "min: 7, max: 6}\n    cpu",
-        &[":7", "replicas"],
-    ),
-    (
-        "no replicas",
-        "min: 1, max: 6}\n    cpu",
-        "min: 0, max: 6}\n    cpu",
-        &[":7", "min"],
-    ),
-    (
-        "a negative rate",
-        "{rate: 60}",
-        "{rate: -60}",
-        &[":19", "rate"],
-    ),
-    (
-        "a rate that is no number",
-        "{rate: 60}",
-        "{rate: .nan}",
-        &[":19", "rate"],
-    ),
-    (
-        "an endless rate",
-        "{rate: 60}",
-        "{rate: .inf}",
-        &[":19", "rate"],
-    ),
-    (
-        "a quantity of another kind",
-        "cpu_request: 500m",
-        "cpu_request: 500Mi",
-        &[":8", "cpu_request", "500Mi"],
-    ),
-    (
-        "a duration without sense",
-        "duration: 5m",
-        "duration: soon",
-        &[":3", "duration", "soon"],
-    ),
-    ("no entry", "    entry: true\n", "", &["entry"]),
-    (
-        "an unknown shape",
-        "constant: {rate: 60}",
-        "steady: {rate: 60}",
-        &[":19", "steady"],
-    ),
-    (
-        "a fault at nobody",
-        "ddos-flood: {factor: 3}",
-        "pod-kill: {service: nobody}",
-        &[":25", "nobody"],
-    ),
-    (
-        "a fault after the end",
-        "- {at: 90s,",
-        "- {at: 90m,",
-        &[":25", "at"],
-    ),
-    (
-        "two contexts of a name",
-        "contexts:",
-        "contexts:\n  - name: ddos",
-        &["ddos"],
-    ),
-    (
-        "an organization that is not there",
-        "nodes:",
-        "team: {organization: none.yaml}\nnodes:",
-        &["none.yaml"],
-    ),
-    (
-        "a trace that is not there",
-        "constant: {rate: 60}",
-        "trace: {file: none.csv}",
-        &["none.csv"],
-    ),
-];
+/// What the reader of scenarios is tested with.
+#[path = "../../../cluster/tests/it/refusals/cases.rs"]
+mod cases;
 
 /// Files that no recorded workload can be, and words that `karma run --workload` then says.
 const WORKLOADS: [(&str, &str, &[&str]); 6] = [
@@ -185,18 +38,22 @@ fn refused(folder: &Path, arguments: &[&str], says: &[&str]) {
 }
 
 #[test]
-fn every_broken_scenario_is_refused_at_its_line() {
+fn every_broken_scenario_is_refused_with_all_its_faults_and_their_lines() {
     let folder = command::folder("scenarios");
-    fs::write(folder.join("well.yaml"), WELL).unwrap();
-    command::run(&folder, &["check", "well.yaml"]).expect(0);
-    for (case, from, to, says) in SCENARIOS {
-        assert!(WELL.contains(from), "{case}");
-        fs::write(folder.join("ill.yaml"), WELL.replacen(from, to, 1)).unwrap();
-        let ended = command::run(&folder, &["check", "ill.yaml"]);
-        check(ended, 2, says, case);
+    let traces = workspace::root().join("scenarios/traces");
+    symlink(traces, folder.join("traces")).unwrap();
+    fs::write(folder.join("sound.yaml"), SOUND).unwrap();
+    command::run(&folder, &["check", "sound.yaml"]).expect(0);
+    let (_, cases) = cases::read();
+    for case in cases {
+        fs::write(folder.join("broken.yaml"), &case.text).unwrap();
+        let check = command::run(&folder, &["check", "broken.yaml"]).expect(2);
+        assert_eq!(check.stdout.trim_end(), case.told, "{}", case.head);
         // The other commands refuse it with the same words.
-        let ended = command::run(&folder, &["run", "ill.yaml"]);
-        check(ended, 2, says, case);
+        let run = command::run(&folder, &["run", "broken.yaml"]).expect(2);
+        let told = format!("error: {}", case.told);
+        assert_eq!(run.stderr.trim_end(), told, "{}", case.head);
+        assert_eq!(run.stdout, "", "{}", case.head);
     }
     assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
 }
@@ -204,9 +61,9 @@ fn every_broken_scenario_is_refused_at_its_line() {
 #[test]
 fn a_broken_organization_is_refused_at_its_line() {
     let folder = command::folder("organizations");
-    let root = crate::workspace::root();
+    let root = workspace::root();
     let text = fs::read_to_string(root.join("scenarios/organizations/karma.yaml")).unwrap();
-    let scenario = WELL.replace("nodes:", "team: {organization: ill.yaml}\nnodes:");
+    let scenario = SOUND.replace("nodes:", "team: {organization: ill.yaml}\nnodes:");
     fs::write(folder.join("scenario.yaml"), scenario).unwrap();
     let broken = [
         (
@@ -241,53 +98,59 @@ fn a_broken_organization_is_refused_at_its_line() {
 }
 
 #[test]
-fn every_fault_of_a_scenario_is_told_at_once() {
+fn faults_are_told_to_programs_too() {
     let folder = command::folder("faults");
-    let ill = WELL
-        .replace("rate: 60}}", "rate: -60}}")
-        .replace("to: back", "to: nobody")
-        .replace("name: well", "name: well\nnaem: x");
-    fs::write(folder.join("ill.yaml"), ill).unwrap();
-    let ended = command::run(&folder, &["check", "ill.yaml"]).expect(2);
-    assert_eq!(ended.stdout.lines().count(), 3, "{ended:#?}");
-    assert!(ended.stderr.contains("3 faults"), "{ended:#?}");
-    let rows = command::run(&folder, &["check", "ill.yaml", "--output", "json"]).expect(2);
-    for row in rows.stdout.lines() {
+    let (_, cases) = cases::read();
+    let case = cases.last().unwrap();
+    fs::write(folder.join("broken.yaml"), &case.text).unwrap();
+    let arguments = ["check", "broken.yaml", "--output", "json"];
+    let ended = command::run(&folder, &arguments).expect(2);
+    let count = case.told.lines().count();
+    assert!(
+        ended.stderr.contains(&format!("{count} faults")),
+        "{ended:#?}"
+    );
+    for (row, told) in ended.stdout.lines().zip(case.told.lines()) {
         let row: serde_json::Value = serde_json::from_str(row).unwrap();
-        assert!(
-            row["line"].as_u64().unwrap() > 0 && row["key"].is_string(),
-            "{row}"
+        let start = format!(
+            "{}:{}: {}: {}",
+            row["file"].as_str().unwrap(),
+            row["line"],
+            row["key"].as_str().unwrap(),
+            row["message"].as_str().unwrap()
         );
+        assert!(told.starts_with(&start), "{row}, {told}");
     }
+    assert_eq!(ended.stdout.lines().count(), count);
 }
 
 #[test]
 fn arguments_without_sense_are_refused() {
     let folder = command::folder("arguments");
-    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    fs::write(folder.join("sound.yaml"), SOUND).unwrap();
     refused(&folder, &["check", "none.yaml"], &["none.yaml"]);
     refused(&folder, &["check", "."], &["."]);
     refused(&folder, &["frob"], &["frob"]);
     refused(&folder, &["init", "frob"], &["frob", "pipeline"]);
     refused(
         &folder,
-        &["run", "well.yaml", "--threads", "0"],
+        &["run", "sound.yaml", "--threads", "0"],
         &["--threads"],
     );
-    refused(&folder, &["run", "well.yaml", "--seed", "-1"], &["-1"]);
+    refused(&folder, &["run", "sound.yaml", "--seed", "-1"], &["-1"]);
     refused(
         &folder,
-        &["run", "well.yaml", "--context", "x"],
+        &["run", "sound.yaml", "--context", "x"],
         &["\"x\"", "ddos"],
     );
     refused(
         &folder,
-        &["run", "well.yaml", "--workload-unit", "rps"],
+        &["run", "sound.yaml", "--workload-unit", "rps"],
         &["--workload"],
     );
     refused(
         &folder,
-        &["fit", "well.yaml", "--mapping", "m.yaml"],
+        &["fit", "sound.yaml", "--mapping", "m.yaml"],
         &["--trace"],
     );
     refused(&folder, &["bench", "emulator", "none.yaml"], &["none.yaml"]);
@@ -297,20 +160,23 @@ fn arguments_without_sense_are_refused() {
 #[test]
 fn workloads_without_sense_are_refused() {
     let folder = command::folder("workloads");
-    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    fs::write(folder.join("sound.yaml"), SOUND).unwrap();
     for (case, content, says) in WORKLOADS {
         fs::write(folder.join("workload.txt"), content).unwrap();
-        let ended = command::run(&folder, &["run", "well.yaml", "--workload", "workload.txt"]);
+        let ended = command::run(
+            &folder,
+            &["run", "sound.yaml", "--workload", "workload.txt"],
+        );
         check(ended, 2, says, case);
     }
-    let run = ["run", "well.yaml", "--workload", "workload.txt"];
+    let run = ["run", "sound.yaml", "--workload", "workload.txt"];
     let column = [&run[..], &["--workload-column", "requests"]].concat();
     refused(&folder, &column, &["requests"]);
     let scale = [&run[..], &["--workload-scale", "much"]].concat();
     refused(&folder, &scale, &["much", "hint"]);
     refused(
         &folder,
-        &["run", "well.yaml", "--workload", "none.txt"],
+        &["run", "sound.yaml", "--workload", "none.txt"],
         &["none.txt"],
     );
     assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
@@ -319,13 +185,14 @@ fn workloads_without_sense_are_refused() {
 #[test]
 fn places_where_no_run_can_be_are_refused() {
     let folder = command::folder("places");
-    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    fs::write(folder.join("sound.yaml"), SOUND).unwrap();
     fs::write(folder.join("file"), "").unwrap();
     fs::create_dir_all(folder.join("foreign")).unwrap();
     fs::write(folder.join("foreign/letter.txt"), "dear").unwrap();
     fs::create_dir_all(folder.join("broken")).unwrap();
     fs::write(folder.join("broken/manifest.json"), "{").unwrap();
-    let at = |out: &str, says: &[&str]| refused(&folder, &["run", "well.yaml", "--out", out], says);
+    let at =
+        |out: &str, says: &[&str]| refused(&folder, &["run", "sound.yaml", "--out", out], says);
     at("file", &["file is a file", "hint"]);
     at("/dev/full", &["/dev/full is a file"]);
     at("file/below", &["cannot make the run directory"]);
@@ -340,7 +207,7 @@ fn places_where_no_run_can_be_are_refused() {
 #[test]
 fn a_full_disk_is_a_fault_and_leaves_nothing_half_written() {
     let folder = command::folder("full");
-    fs::write(folder.join("well.yaml"), WELL).unwrap();
+    fs::write(folder.join("sound.yaml"), SOUND).unwrap();
     let karma = env!("CARGO_BIN_EXE_karma");
     let shell = |line: String| {
         let mut command = std::process::Command::new("sh");
@@ -355,8 +222,8 @@ fn a_full_disk_is_a_fault_and_leaves_nothing_half_written() {
     );
     // A limit of no blocks on files, its signal ignored, is a disk without space.
     let limited = "ulimit -f 0; trap '' XFSZ;";
-    let ended = shell(format!("{limited} {karma} run well.yaml"));
-    check(ended, 2, &["cannot write runs/well/manifest.json"], "run");
+    let ended = shell(format!("{limited} {karma} run sound.yaml"));
+    check(ended, 2, &["cannot write runs/base/manifest.json"], "run");
     let left = command::contents(&folder.join("runs"));
     assert!(left.is_empty(), "{left:?}");
 }
@@ -469,6 +336,29 @@ fn traces_without_sense_are_refused() {
     fit(&["none.parquet"], &["none.parquet"]);
     fit(&["rows.csv"], &["rows.csv", "--mapping"]);
     fit(&["rows.csv", "--mapping", "none.yaml"], &["none.yaml"]);
+}
+
+#[test]
+fn a_trace_that_does_not_show_what_a_replica_does_is_refused() {
+    let folder = command::folder("steady");
+    let mapping = "format: 1\nsource: made-up\napp: shop\ninterval_s: 60\n\
+        files:\n\
+        - {path: 'train/{service}.csv', run: train}\n\
+        - {path: 'unseen/{service}.csv', run: unseen, validate: true}\n\
+        time: {column: t, format: epoch_s}\n\
+        columns:\n  pods: {field: replicas_total}\n  cpu: {field: cpu_cores, unit: cores}\n  \
+        rt: {field: lat_mean_ms, unit: ms}\n  tp: {field: rps, unit: per_s}\n";
+    fs::write(folder.join("mapping.yaml"), mapping).unwrap();
+    for run in ["train", "unseen"] {
+        fs::create_dir_all(folder.join("data").join(run)).unwrap();
+        let rows = "t,pods,cpu,rt,tp\n60,2,0.5,20,100\n120,2,0.7,25,140\n180,2,0.6,22,120\n";
+        fs::write(folder.join("data").join(run).join("front.csv"), rows).unwrap();
+    }
+    refused(
+        &folder,
+        &["fit", "--trace", "data", "--mapping", "mapping.yaml"],
+        &["the pods of front never change in the training runs"],
+    );
 }
 
 #[test]
