@@ -5,8 +5,6 @@
 //! organization once per game and window. Which numbers make a queue high or a rate rising is said
 //! by the organization file, not here; see [`vocabulary`] for the words it may use.
 
-#[cfg(test)]
-mod feasibility;
 mod features;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+mod feasibility;
+
 use std::path::Path;
 
 use karma_cluster::{
@@ -17,7 +19,7 @@ fn pipeline() -> Scenario {
     scenario::load(Path::new(PIPELINE)).unwrap().scenario
 }
 
-pub(super) fn organization() -> Organization {
+fn organization() -> Organization {
     let raw: RawOrganization = yaml::read(KARMA, Path::new("karma.yaml")).unwrap();
     Organization::check(raw).unwrap()
 }

@@ -6,12 +6,9 @@ use karma_cluster::{
     action::{change, index},
     emulator::{Emulator, EpisodeRecord},
     hpa::HpaController,
-    scenario,
 };
 
-use super::{Guidance, Guides};
-
-const PIPELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/pipeline.yaml");
+use super::{Guidance, Guides, organization, pipeline};
 
 /// The allowed choice nearest to `wanted`.
 fn nearest(mask: u8, wanted: i32) -> u8 {
@@ -95,10 +92,8 @@ fn play_hpa(scenario: &Scenario, seed: u64) -> EpisodeRecord {
 
 #[test]
 fn within_its_masks_a_team_that_knows_the_capacity_beats_the_hpa() {
-    let whole = scenario::load(std::path::Path::new(PIPELINE))
-        .unwrap()
-        .scenario;
-    let guides = Guides::new(&super::tests::organization(), &whole).unwrap();
+    let whole = pipeline();
+    let guides = Guides::new(&organization(), &whole).unwrap();
     let contexts = whole.in_every_context();
     for (name, target) in [("bottleneck", 0.7), ("ddos", 0.8)] {
         let (_, scenario) = contexts.iter().find(|(n, _)| n == name).unwrap();
