@@ -46,7 +46,7 @@ pub(crate) fn did_you_mean<'a>(
 ) -> String {
     let best = known
         .clone()
-        .map(|name| (edit_distance(wanted, name), name))
+        .map(|name| (strsim::osa_distance(wanted, name), name))
         .min();
     match best {
         Some((distance, name)) if distance <= 2.max(wanted.chars().count() / 3) => {
@@ -55,27 +55,6 @@ pub(crate) fn did_you_mean<'a>(
         Some(_) => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
         None => "there are none".to_owned(),
     }
-}
-
-/// Edits (insertions, deletions, substitutions, swaps of neighbors) from one word to another.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for (i, ca) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, cb) in b.iter().enumerate() {
-            let above = &rows[i];
-            let mut best = (above[j] + usize::from(ca != cb))
-                .min(above[j + 1] + 1)
-                .min(row[j] + 1);
-            if i > 0 && j > 0 && *ca == b[j - 1] && a[i - 1] == *cb {
-                best = best.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
