@@ -109,9 +109,26 @@ impl Emulator {
         }
     }
 
+    /// A request enters service: the work that it brings. None where its sender only holds on, until
+    /// it hangs up.
+    #[inline]
+    pub(super) fn bring_work(&mut self, at: u32) -> Option<f64> {
+        let hop = &mut self.hops[at];
+        hop.place = Place::Service;
+        if hop.class == SLOW {
+            let event = Event::new(Kind::Hangup, at, hop.epoch);
+            self.events.push(self.now + hop.deadline, event);
+            return None;
+        }
+        let service = &self.services[usize::from(hop.service)];
+        let work = service.draw_work(&mut self.streams.work);
+        Some(work * self.payloads[usize::from(hop.class)])
+    }
+
     /// A free server of its pod takes a request.
     #[inline]
     fn start(&mut self, at: u32) {
+        let work = self.bring_work(at);
         let hop = &mut self.hops[at];
         let service = &self.services[usize::from(hop.service)];
         let pod = &mut self.pods[hop.pod as usize];
@@ -122,14 +139,9 @@ impl Emulator {
         pod.busy += 1;
         slot.hop = at;
         hop.slot = number;
-        hop.place = Place::Service;
-        if hop.class == SLOW {
-            let event = Event::new(Kind::Hangup, at, hop.epoch);
-            self.events.push(self.now + hop.deadline, event);
+        let Some(work) = work else {
             return;
-        }
-        let work =
-            service.draw_work(&mut self.streams.work) * self.payloads[usize::from(hop.class)];
+        };
         pod.working += 1;
         pod.cores += service.server_cores * pod.speed;
         slot.finish = pod.clock + work;

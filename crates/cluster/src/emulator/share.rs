@@ -6,7 +6,7 @@
 
 use super::{
     Emulator,
-    hop::{Place, SHARE, SLOW},
+    hop::SHARE,
     pod::Sharer,
     queue::{Event, Kind},
     serve::DONE_S,
@@ -15,6 +15,7 @@ use super::{
 impl Emulator {
     /// A pod admits a request among the others.
     pub(super) fn share(&mut self, at: u32) {
+        let work = self.bring_work(at);
         let hop = &mut self.hops[at];
         let service = &mut self.services[usize::from(hop.service)];
         let pod = &mut self.pods[hop.pod as usize];
@@ -25,14 +26,9 @@ impl Emulator {
             self.queued.rise(self.now);
         }
         hop.slot = SHARE;
-        hop.place = Place::Service;
-        if hop.class == SLOW {
-            let event = Event::new(Kind::Hangup, at, hop.epoch);
-            self.events.push(self.now + hop.deadline, event);
+        let Some(work) = work else {
             return;
-        }
-        let work =
-            service.draw_work(&mut self.streams.work) * self.payloads[usize::from(hop.class)];
+        };
         pod.touch(self.now);
         pod.working += 1;
         pod.sharers.push(Sharer {

@@ -91,46 +91,52 @@ fn what_was_not_recorded_is_a_hole_and_never_zero() {
 
 #[test]
 fn unusable_files_are_refused_with_their_reason() {
-    let refused = |name: &str, text: &str, column: Option<&str>, interval: f64| {
-        shown(read(name, text, column, interval)).expect_err("the file is unusable")
-    };
-    assert_eq!(
-        refused("empty", "\n", None, 1.0),
-        "trace-empty has no values"
-    );
-    assert_eq!(
-        refused("header", "a,b\n", None, 1.0),
-        "trace-header has no values"
-    );
-    assert_eq!(
-        refused("nan", "n\nNaN\n\n", None, 1.0),
-        "trace-nan has no values"
-    );
-    assert_eq!(
-        refused("column", "a,b\n1,2\n", Some("c"), 1.0),
-        "trace-column has no column c; it has a, b"
-    );
-    assert_eq!(
-        refused("index", "1,2\n", Some("2"), 1.0),
-        "trace-index has no column 2; it has no header and columns 0 to 1"
-    );
-    assert_eq!(
-        refused("words", "n\n1\nmany\n", None, 1.0),
-        "trace-words:3: \"many\" is not a number of requests"
-    );
-    assert_eq!(
-        refused("negative", "1\n-1\n", None, 1.0),
-        "trace-negative:2: \"-1\" is not a number of requests"
-    );
     let minutes = "t,n\n2020-01-01 00:00,1\n2020-01-01 00:01,2\n2020-01-01 00:02,3\n";
-    assert_eq!(
-        refused("interval", minutes, None, 1.0),
-        "trace-interval:3: rows are 1m apart, the interval is 1s"
-    );
-    assert_eq!(
-        refused("backwards", "ts,n\n5,1\n4,2\n", None, 1.0),
-        "trace-backwards:3: rows are -1s apart, the interval is 1s"
-    );
+    let files: [(&str, &str, Option<&str>, &str); 9] = [
+        ("empty", "\n", None, " has no values"),
+        ("header", "a,b\n", None, " has no values"),
+        ("nan", "n\nNaN\n\n", None, " has no values"),
+        (
+            "column",
+            "a,b\n1,2\n",
+            Some("c"),
+            " has no column c; it has a, b",
+        ),
+        (
+            "index",
+            "1,2\n",
+            Some("2"),
+            " has no column 2; it has no header and columns 0 to 1",
+        ),
+        (
+            "words",
+            "n\n1\nmany\n",
+            None,
+            ":3: \"many\" is not a number of requests",
+        ),
+        (
+            "negative",
+            "1\n-1\n",
+            None,
+            ":2: \"-1\" is not a number of requests",
+        ),
+        (
+            "interval",
+            minutes,
+            None,
+            ":3: rows are 1m apart, the interval is 1s",
+        ),
+        (
+            "backwards",
+            "ts,n\n5,1\n4,2\n",
+            None,
+            ":3: rows are -1s apart, the interval is 1s",
+        ),
+    ];
+    for (name, text, column, says) in files {
+        let told = shown(read(name, text, column, 1.0));
+        assert_eq!(told, Err(format!("trace-{name}{says}")));
+    }
 }
 
 #[test]

@@ -106,26 +106,16 @@ pub(super) fn replica_calculator(
     }
     match got {
         Ok(got) => {
-            compare(
-                "replicas",
-                expect.replicas.map(Value::from),
-                json!(got.replicas),
-            );
-            compare(
-                "utilization_pct",
-                expect.utilization_pct.map(Value::from),
-                json!(got.utilization_pct),
-            );
-            compare(
-                "raw_milli",
-                expect.raw_milli.map(Value::from),
-                json!(got.usage_milli),
-            );
-            compare(
-                "usage_milli",
-                expect.usage_milli.map(Value::from),
-                json!(got.usage_milli),
-            );
+            let replicas = expect.replicas.map(Value::from);
+            compare("replicas", replicas, json!(got.replicas));
+            let utilization = expect.utilization_pct.map(Value::from);
+            compare("utilization_pct", utilization, json!(got.utilization_pct));
+            for (key, usage) in [
+                ("raw_milli", expect.raw_milli),
+                ("usage_milli", expect.usage_milli),
+            ] {
+                compare(key, usage.map(Value::from), json!(got.usage_milli));
+            }
         }
         Err(error) => compare(
             "replicas",
@@ -216,58 +206,61 @@ pub(super) fn sample(pod: String, usage: &[i64], sample_s_ago: f64) -> Sample {
     }
 }
 
-/// Pod `index`, each of whose `containers` requests `request_milli`.
-pub(super) fn pod(
-    index: usize,
-    phase: PodPhase,
-    deleted: bool,
-    start_s_ago: f64,
-    ready: ReadyCondition,
-    (containers, request_milli): (usize, Option<i64>),
-) -> Pod {
-    Pod {
-        name: pod_name(index),
-        phase,
-        deleted,
-        start_s_ago: Some(start_s_ago),
-        ready: Some(ready),
-        resources: PodResources {
-            containers: (0..containers)
-                .map(|container| Container {
-                    name: container_name(container),
-                    kind: ContainerKind::Main,
-                    request_milli,
-                })
-                .collect(),
-            pod_level_milli: None,
-        },
+/// The pods of a case, a list per property: what it leaves out is as in a healthy pod.
+pub(super) struct PodLists<'a> {
+    pub(super) phase: &'a [PodPhase],
+    pub(super) ready: &'a [Status],
+    pub(super) start: &'a [Start],
+    pub(super) deleted: &'a [bool],
+}
+
+impl PodLists<'_> {
+    pub(super) fn start_s_ago(&self, index: usize) -> f64 {
+        self.start.get(index).map_or(LONG_AGO_S, |s| s.s_ago())
+    }
+
+    /// Pod `index`, each of whose `containers` requests `request_milli`.
+    pub(super) fn pod(
+        &self,
+        index: usize,
+        ready_changed_s_ago: f64,
+        (containers, request_milli): (usize, Option<i64>),
+    ) -> Pod {
+        let container = |container| Container {
+            name: container_name(container),
+            kind: ContainerKind::Main,
+            request_milli,
+        };
+        Pod {
+            name: pod_name(index),
+            phase: *self.phase.get(index).unwrap_or(&PodPhase::Running),
+            deleted: self.deleted.get(index) == Some(&true),
+            start_s_ago: Some(self.start_s_ago(index)),
+            ready: Some(ReadyCondition {
+                ready: self.ready.get(index) != Some(&Status::False),
+                changed_s_ago: ready_changed_s_ago,
+            }),
+            resources: PodResources {
+                containers: (0..containers).map(container).collect(),
+                pod_level_milli: None,
+            },
+        }
     }
 }
 
 fn calculator_pods(case: &CalculatorCase) -> Vec<Pod> {
     let listed = usize::try_from(case.current_replicas).unwrap_or(0);
+    let lists = PodLists {
+        phase: &case.pod_phase,
+        ready: &case.pod_ready,
+        start: &case.pod_start,
+        deleted: &case.pod_deleted,
+    };
+    let containers = case.containers_per_pod.unwrap_or(1);
     (0..listed.max(case.pod_phase.len()))
         .map(|index| {
-            let ready = case.pod_ready.get(index) != Some(&Status::False);
-            pod(
-                index,
-                case.pod_phase
-                    .get(index)
-                    .copied()
-                    .unwrap_or(PodPhase::Running),
-                case.pod_deleted.get(index) == Some(&true),
-                case.pod_start
-                    .get(index)
-                    .map_or(LONG_AGO_S, |s| Start::s_ago(*s)),
-                ReadyCondition {
-                    ready,
-                    changed_s_ago: LONG_AGO_S,
-                },
-                (
-                    case.containers_per_pod.unwrap_or(1),
-                    case.request_milli_per_container.get(index).copied(),
-                ),
-            )
+            let request = case.request_milli_per_container.get(index).copied();
+            lists.pod(index, LONG_AGO_S, (containers, request))
         })
         .collect()
 }

@@ -5,16 +5,13 @@ use serde_json::{Value, json};
 use super::{
     Checked, ReplayError,
     cases::{Conditions, ErrorText, Inject, MetricText, ReconcileCase},
-    format::{NOW_S, Start, Status, recommendations},
-    functions::{fill, pod, pod_name, sample},
+    format::{NOW_S, Status, recommendations},
+    functions::{PodLists, fill, pod_name, sample},
 };
-use crate::{
-    hpa::{
-        Behavior, Condition, Constants, Direction, ErrorLabel, Gates, HpaInput, HpaOutcome,
-        HpaSpec, HpaState, LONG_AGO_S, Metric, MetricError, MetricTarget, Pod, Reading,
-        ReadyCondition, Reason, Scale, Selector, Write, reconcile,
-    },
-    observation::PodPhase,
+use crate::hpa::{
+    Behavior, Condition, Constants, Direction, ErrorLabel, Gates, HpaInput, HpaOutcome, HpaSpec,
+    HpaState, Metric, MetricError, MetricTarget, Pod, Reading, Reason, Scale, Selector, Write,
+    reconcile,
 };
 
 /// Containers that share a pod's usage and request.
@@ -222,28 +219,19 @@ fn pods(case: &ReconcileCase) -> Vec<Pod> {
     let requests = case.request_milli_per_pod.clone().unwrap_or_else(|| {
         vec![DEFAULT_REQUEST_MILLI; usize::try_from(case.status_replicas).unwrap_or(0)]
     });
+    let lists = PodLists {
+        phase: &case.pod_phase,
+        ready: &case.pod_ready,
+        start: &case.pod_start,
+        deleted: &case.pod_deleted,
+    };
     requests
         .iter()
         .enumerate()
         .map(|(index, request)| {
-            let start_s_ago = case
-                .pod_start
-                .get(index)
-                .map_or(LONG_AGO_S, |s| Start::s_ago(*s));
-            pod(
-                index,
-                case.pod_phase
-                    .get(index)
-                    .copied()
-                    .unwrap_or(PodPhase::Running),
-                case.pod_deleted.get(index) == Some(&true),
-                start_s_ago,
-                ReadyCondition {
-                    ready: case.pod_ready.get(index) != Some(&Status::False),
-                    changed_s_ago: start_s_ago,
-                },
-                (CONTAINERS, Some(request / CONTAINERS as i64)),
-            )
+            let per_container = Some(request / CONTAINERS as i64);
+            let resources = (CONTAINERS, per_container);
+            lists.pod(index, lists.start_s_ago(index), resources)
         })
         .collect()
 }
