@@ -67,6 +67,32 @@ impl ServiceMetrics {
     /// A service of which nothing was measured.
     pub const MISSING: Self = Self::from_array([f32::NAN; Self::COUNT]);
 
+    /// A service at the start of an episode: all replicas ready, nothing scraped yet.
+    #[must_use]
+    pub const fn started(replicas: f32) -> Self {
+        Self {
+            replicas_desired: replicas,
+            replicas_ready: replicas,
+            replicas_failed: 0.0,
+            replicas_pending: 0.0,
+            restarts: 0.0,
+            ..Self::MISSING
+        }
+    }
+
+    /// What is left when scrapes bring nothing: what the API server shows.
+    #[must_use]
+    pub const fn unscraped(self) -> Self {
+        Self {
+            replicas_desired: self.replicas_desired,
+            replicas_ready: self.replicas_ready,
+            replicas_failed: self.replicas_failed,
+            replicas_pending: self.replicas_pending,
+            restarts: self.restarts,
+            ..Self::MISSING
+        }
+    }
+
     /// The metrics in the order of [`Self::NAMES`].
     #[must_use]
     pub const fn to_array(self) -> [f32; Self::COUNT] {

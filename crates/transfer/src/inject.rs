@@ -1,6 +1,6 @@
 //! Faults on purpose: against the decider, and against any cluster from outside.
 
-use karma_cluster::{Cluster, ClusterError, Observation, ServiceMetrics};
+use karma_cluster::{Cluster, ClusterError, Observation};
 use serde::{Deserialize, Serialize};
 
 use crate::{decider::DeciderFault, guard::Sabotage};
@@ -124,15 +124,7 @@ impl<'a> Veiled<'a> {
 
 /// Takes out what scrapes bring; what the API server shows stays.
 fn hide(observation: &mut Observation, service: usize, seen_s: f64) {
-    let metrics = &mut observation.services[service];
-    *metrics = ServiceMetrics {
-        replicas_desired: metrics.replicas_desired,
-        replicas_ready: metrics.replicas_ready,
-        replicas_failed: metrics.replicas_failed,
-        replicas_pending: metrics.replicas_pending,
-        restarts: metrics.restarts,
-        ..ServiceMetrics::MISSING
-    };
+    observation.services[service] = observation.services[service].unscraped();
     observation.metrics_age_s[service] = observation.time_s - seen_s;
     for pod in &mut observation.pods[service] {
         pod.cpu_millicores = None;

@@ -4,7 +4,7 @@ use karma_cluster::ServiceMetrics;
 
 use crate::{
     linear::LeastSquares,
-    physics::{Calibration, INFLOW_INPUTS, InflowModel, Physics, Prior, Situation, known},
+    physics::{Calibration, INFLOW_INPUTS, InflowModel, Physics, Prior, known},
     plan::{Plan, ServicePlan},
     pods::{AGES, PodHazards},
     runs::Run,
@@ -297,13 +297,7 @@ fn each_inflow(
         if arrived.is_nan() || !known_all {
             return;
         }
-        let s = Situation {
-            now: transition.now,
-            pods: transition.pods,
-            ready_at_start: transition.ready_at_start,
-            given: transition.given,
-            nodes: transition.nodes,
-        };
+        let s = transition.situation();
         let inflow: Vec<f32> = transition
             .next
             .iter()

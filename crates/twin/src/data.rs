@@ -4,7 +4,7 @@ use crate::{
     features::{self, FEATURES, OUTPUTS},
     neural::{Model, Scalers},
     noise,
-    physics::{Physics, Prior, Situation, known},
+    physics::{Physics, Prior, known},
     runs::Run,
     walk::transitions,
 };
@@ -36,13 +36,7 @@ pub(crate) fn rows(physics: &Physics, runs: &[&Run]) -> Rows {
     let mut inflow = vec![f32::NAN; services];
     for run in runs {
         transitions(physics, run, |transition| {
-            let s = Situation {
-                now: transition.now,
-                pods: transition.pods,
-                ready_at_start: transition.ready_at_start,
-                given: transition.given,
-                nodes: transition.nodes,
-            };
+            let s = transition.situation();
             let measured = transition.next.iter().map(|m| m.in_rate_rps);
             for ((inflow, measured), plan) in
                 inflow.iter_mut().zip(measured).zip(&physics.plan.services)

@@ -228,7 +228,7 @@ impl Games {
             state.dice[game] = Dice(seed::derive_seed(drawn, "dice", 0));
             for (service, &initial) in self.pool.initial.iter().enumerate() {
                 let at = game * services + service;
-                let fresh = fresh(initial as f32);
+                let fresh = ServiceMetrics::started(initial as f32);
                 state.desired[at] = initial;
                 state.pods[at] = Pods::all_ready(initial as f32);
                 for metrics in [
@@ -241,30 +241,6 @@ impl Games {
                 }
             }
         }
-    }
-}
-
-/// A service at the start of an episode: all replicas ready, nothing measured.
-pub(crate) fn fresh(replicas: f32) -> ServiceMetrics {
-    ServiceMetrics {
-        replicas_desired: replicas,
-        replicas_ready: replicas,
-        replicas_failed: 0.0,
-        replicas_pending: 0.0,
-        restarts: 0.0,
-        ..ServiceMetrics::MISSING
-    }
-}
-
-/// What is seen of `metrics` when scrapes brought nothing: what the API server knows.
-pub(crate) fn unscraped(metrics: &ServiceMetrics) -> ServiceMetrics {
-    ServiceMetrics {
-        replicas_desired: metrics.replicas_desired,
-        replicas_ready: metrics.replicas_ready,
-        replicas_failed: metrics.replicas_failed,
-        replicas_pending: metrics.replicas_pending,
-        restarts: metrics.restarts,
-        ..ServiceMetrics::MISSING
     }
 }
 
@@ -390,7 +366,7 @@ impl Part<'_> {
         self.previous.copy_from_slice(self.shown);
         for (at, (shown, now)) in self.shown.iter_mut().zip(&*self.now).enumerate() {
             *shown = if self.room.given[at].outage > BLIND {
-                unscraped(now)
+                now.unscraped()
             } else {
                 *now
             };

@@ -136,13 +136,7 @@ impl Model {
             for at in span.clone() {
                 scratch.ready_at_start[at] = scratch.changes[at].ready_at_start;
             }
-            let situation = Situation {
-                now: &frame.now[span.clone()],
-                pods: &frame.pods[span.clone()],
-                ready_at_start: &scratch.ready_at_start[span.clone()],
-                given: &frame.given[span.clone()],
-                nodes: frame.nodes[game],
-            };
+            let situation = situation(frame, &scratch.ready_at_start, game, services);
             let inflow = &frame.inflow[span.clone()];
             scratch.share[game] = self.physics.processor_share(&situation);
             self.physics

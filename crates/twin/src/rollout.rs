@@ -10,7 +10,7 @@ use crate::{
     dice::Dice,
     dynamics::{Dynamics, Frame, Scratch},
     episode::Episode,
-    game::{arrive, fresh, initial, unscraped},
+    game::{arrive, initial},
     model::Twin,
     neural::Model,
     pods::Pods,
@@ -73,7 +73,10 @@ impl TwinCluster {
             "the twin has the services of the scenario"
         );
         let desired = initial(scenario);
-        let now: Vec<ServiceMetrics> = desired.iter().map(|r| fresh(*r as f32)).collect();
+        let now: Vec<ServiceMetrics> = desired
+            .iter()
+            .map(|r| ServiceMetrics::started(*r as f32))
+            .collect();
         let mut cluster = Self {
             model: Arc::clone(&twin.model),
             episode: Episode::new(scenario, seed),
@@ -228,7 +231,7 @@ impl Cluster for TwinCluster {
                 .now
                 .iter()
                 .enumerate()
-                .map(|(service, m)| if blind(service) { unscraped(m) } else { *m })
+                .map(|(service, m)| if blind(service) { m.unscraped() } else { *m })
                 .collect(),
             pods: (0..self.now.len()).map(|s| self.pods_of(s)).collect(),
             metrics_age_s: self.blind_s.clone(),

@@ -4,7 +4,7 @@ use karma_cluster::ServiceMetrics;
 
 use crate::{
     given::Given,
-    physics::Physics,
+    physics::{Physics, Situation},
     plan::Nodes,
     pods::{self, Change, Pods, Seen},
     runs::Run,
@@ -25,6 +25,19 @@ pub(crate) struct Transition<'a> {
     pub(crate) pods: &'a [Pods],
     pub(crate) ready_at_start: &'a [f32],
     pub(crate) nodes: Nodes,
+}
+
+impl<'a> Transition<'a> {
+    /// As the queueing model reads it.
+    pub(crate) fn situation(&self) -> Situation<'a> {
+        Situation {
+            now: self.now,
+            pods: self.pods,
+            ready_at_start: self.ready_at_start,
+            given: self.given,
+            nodes: self.nodes,
+        }
+    }
 }
 
 /// Calls `visit` with every transition of `run`.

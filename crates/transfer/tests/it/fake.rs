@@ -142,14 +142,7 @@ pub(crate) fn observation(window: usize, script: &Script, desired: [u32; SERVICE
     let request = [500.0, 400.0, 400.0];
     let service = |service: usize| {
         let replicas = desired[service] as f32;
-        let api = ServiceMetrics {
-            replicas_desired: replicas,
-            replicas_ready: replicas,
-            replicas_failed: 0.0,
-            replicas_pending: 0.0,
-            restarts: 0.0,
-            ..ServiceMetrics::MISSING
-        };
+        let api = ServiceMetrics::started(replicas);
         if script.missing[service] {
             return api;
         }
