@@ -2,11 +2,11 @@
 
 use karma_marl::train::{
     IterationMetrics,
-    env::{Outcome, VecEnv},
+    env::VecEnv,
     mappo::{Mappo, Settings, play_greedily},
 };
 
-use crate::toys::{Matrix, Queue, settings};
+use crate::toys::{Ill, Matrix, Queue, settings};
 
 /// Trains and gives the greedy policy's mean reward and the metrics.
 fn trained<E: VecEnv + Clone>(
@@ -109,50 +109,9 @@ fn one_and_many_threads_give_equal_bits() {
     assert_eq!(one, run(5));
 }
 
-/// A world that breaks at its third step.
-#[derive(Clone)]
-struct Breaking(Matrix, u32);
-
-impl VecEnv for Breaking {
-    fn envs(&self) -> usize {
-        self.0.envs
-    }
-    fn agents(&self) -> usize {
-        2
-    }
-    fn heads(&self) -> karma_nn::Heads {
-        self.0.heads()
-    }
-    fn width(&self) -> usize {
-        1
-    }
-    fn observe(&self, out: &mut [f32]) {
-        self.0.observe(out);
-    }
-    fn masks(&mut self, out: &mut [u8]) {
-        self.0.masks(out);
-    }
-    fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
-        self.0.step(choices, outcome);
-        self.1 += 1;
-        if self.1 == 3 {
-            outcome.extras[1] = f32::NAN;
-        }
-    }
-    fn reset_ended(&mut self) {
-        self.0.reset_ended();
-    }
-    fn snapshot(&self) -> Vec<u8> {
-        Vec::new()
-    }
-    fn restore(&mut self, _: &[u8]) -> Result<(), karma_marl::train::env::SnapshotError> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_reward_that_is_not_a_number_is_named() {
-    let mut mappo = Mappo::new(Breaking(Matrix::easy(), 0), settings(5), 1);
+    let mut mappo = Mappo::new(Ill::at(Matrix::easy(), 2), settings(5), 1);
     let fault = mappo.iterate().unwrap_err();
     assert_eq!(
         (fault.step, fault.agent, fault.term),

@@ -9,17 +9,13 @@ use std::{
 use karma_cluster::{Silent, Watch, scenario::EarlyStop};
 use karma_marl::{
     MarlError,
-    train::{
-        IterationMetrics, Plan, Run,
-        env::{Outcome, SnapshotError, VecEnv},
-        mappo::Mappo,
-    },
+    train::{IterationMetrics, Plan, Run, mappo::Mappo},
 };
-use karma_nn::{Heads, Mlp};
+use karma_nn::Mlp;
 
 use crate::{
     Folder,
-    toys::{Matrix, Queue, settings},
+    toys::{Ill, Matrix, Queue, settings},
 };
 
 fn plan() -> Plan {
@@ -109,77 +105,18 @@ fn a_finished_run_gives_its_policy_again() {
     );
 }
 
-/// Queues that pay no number in one step of their life.
-#[derive(Clone)]
-struct Paying {
-    queue: Queue,
-    step: u32,
-    ill: Option<u32>,
-}
-
-impl Paying {
-    fn new(envs: usize, ill: Option<u32>) -> Self {
-        Self {
-            queue: Queue::new(envs),
-            step: 0,
-            ill,
-        }
-    }
-}
-
-impl VecEnv for Paying {
-    fn envs(&self) -> usize {
-        self.queue.envs()
-    }
-    fn agents(&self) -> usize {
-        self.queue.agents()
-    }
-    fn heads(&self) -> Heads {
-        self.queue.heads()
-    }
-    fn width(&self) -> usize {
-        self.queue.width()
-    }
-    fn observe(&self, out: &mut [f32]) {
-        self.queue.observe(out);
-    }
-    fn masks(&mut self, out: &mut [u8]) {
-        self.queue.masks(out);
-    }
-    fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
-        self.queue.step(choices, outcome);
-        if self.ill == Some(self.step) {
-            outcome.rewards[7] = f32::NAN;
-        }
-        self.step += 1;
-    }
-    fn reset_ended(&mut self) {
-        self.queue.reset_ended();
-    }
-    fn snapshot(&self) -> Vec<u8> {
-        let mut bytes = self.step.to_le_bytes().to_vec();
-        bytes.extend(self.queue.snapshot());
-        bytes
-    }
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
-        let Some((step, queue)) = snapshot.split_first_chunk() else {
-            return Err(SnapshotError("cut off".to_owned()));
-        };
-        self.step = u32::from_le_bytes(*step);
-        self.queue.restore(queue)
-    }
-}
-
 #[test]
 fn a_run_whose_numbers_explode_says_where_and_goes_on_from_its_last_good_checkpoint() {
     let run = |ill| {
-        let mappo = Mappo::new(Paying::new(30, ill), settings(12), 5);
-        Run::new(mappo, Paying::new(6, None), plan())
+        let mappo = Mappo::new(Ill::at(Queue::new(30), ill), settings(12), 5);
+        Run::new(mappo, Ill::at(Queue::new(6), u32::MAX), plan())
     };
     let (whole, broken) = (Folder::new("sound"), Folder::new("exploded"));
-    let expected = run(None).train(&Silent, &mut |_| {}, whole.path()).unwrap();
+    let expected = run(u32::MAX)
+        .train(&Silent, &mut |_| {}, whole.path())
+        .unwrap();
     // Step 4 of iteration 7, whose rollouts have 25 steps; checkpoints every third.
-    let ill = Some(7 * 25 + 4);
+    let ill = 7 * 25 + 4;
     for _ in 0..2 {
         let mut heard = Vec::new();
         let fault = run(ill)
@@ -198,7 +135,7 @@ fn a_run_whose_numbers_explode_says_where_and_goes_on_from_its_last_good_checkpo
         assert!(!kept.contains(&"00000007".into()), "{kept:?}");
     }
     // Where the cause is gone, the run ends as if it had never been.
-    let policy = run(None)
+    let policy = run(u32::MAX)
         .train(&Silent, &mut |_| {}, broken.path())
         .unwrap();
     assert_eq!(policy, expected);

@@ -221,6 +221,65 @@ impl VecEnv for Queue {
     }
 }
 
+/// A world whose last agent is paid no number in one step of its life.
+#[derive(Clone)]
+pub(crate) struct Ill<E> {
+    world: E,
+    at: u32,
+    step: u32,
+}
+
+impl<E> Ill<E> {
+    pub(crate) fn at(world: E, step: u32) -> Self {
+        Self {
+            world,
+            at: step,
+            step: 0,
+        }
+    }
+}
+
+impl<E: VecEnv> VecEnv for Ill<E> {
+    fn envs(&self) -> usize {
+        self.world.envs()
+    }
+    fn agents(&self) -> usize {
+        self.world.agents()
+    }
+    fn heads(&self) -> Heads {
+        self.world.heads()
+    }
+    fn width(&self) -> usize {
+        self.world.width()
+    }
+    fn observe(&self, out: &mut [f32]) {
+        self.world.observe(out);
+    }
+    fn masks(&mut self, out: &mut [u8]) {
+        self.world.masks(out);
+    }
+    fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
+        self.world.step(choices, outcome);
+        if self.at == self.step {
+            outcome.extras[self.agents() - 1] = f32::NAN;
+        }
+        self.step += 1;
+    }
+    fn reset_ended(&mut self) {
+        self.world.reset_ended();
+    }
+    fn snapshot(&self) -> Vec<u8> {
+        [&self.step.to_le_bytes()[..], &self.world.snapshot()].concat()
+    }
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        let (step, world) = snapshot
+            .split_first_chunk()
+            .ok_or_else(|| SnapshotError("cut off".to_owned()))?;
+        self.step = u32::from_le_bytes(*step);
+        self.world.restore(world)
+    }
+}
+
 /// Settings that learn toys in seconds.
 pub(crate) fn settings(iterations: u32) -> Settings {
     Settings {
