@@ -14,7 +14,7 @@ pub enum EvaluateError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// A file could not be written or read.
-    #[error("{path}: {source}")]
+    #[error("cannot access {path}")]
     File {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum EvaluateError {
         message: String,
     },
     /// A summary could not be read.
-    #[error("{path}: not a summary of an evaluation: {source}")]
+    #[error("{path} is not a summary of an evaluation")]
     Summary {
         /// The file.
         path: PathBuf,

@@ -8,7 +8,7 @@ use karma_cluster::Interrupted;
 #[derive(Debug, thiserror::Error)]
 pub enum MarlError {
     /// A file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("cannot access {path}")]
     File {
         /// The file or folder.
         path: PathBuf,

@@ -11,7 +11,7 @@ pub enum TransferError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// A file was not written.
-    #[error("{path}: {source}")]
+    #[error("cannot write {path}")]
     Write {
         /// The file.
         path: PathBuf,

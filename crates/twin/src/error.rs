@@ -8,7 +8,7 @@ use karma_cluster::Interrupted;
 #[derive(Debug, thiserror::Error)]
 pub enum TwinError {
     /// A file could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("cannot access {path}")]
     File {
         /// The file.
         path: PathBuf,

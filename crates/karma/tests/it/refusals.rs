@@ -362,6 +362,21 @@ fn a_trace_that_does_not_show_what_a_replica_does_is_refused() {
 }
 
 #[test]
+fn what_an_error_comes_from_is_said_once() {
+    let folder = command::folder("chain");
+    let mapping = "format: 1\nsource: made-up\napp: shop\ninterval_s: 60\n\
+        files: [{path: '{service}.csv', run: train}]\n\
+        time: {column: t, format: epoch_s}\ncolumns: {tp: {field: rps, unit: per_s}}\n";
+    fs::write(folder.join("mapping.yaml"), mapping).unwrap();
+    fs::create_dir_all(folder.join("data/front.csv")).unwrap();
+    let arguments = ["fit", "--trace", "data", "--mapping", "mapping.yaml"];
+    let ended = command::run(&folder, &arguments).expect(2);
+    let said =
+        "assess: started\nerror: cannot access data/front.csv: Is a directory (os error 21)\n";
+    assert_eq!(ended.stderr, said);
+}
+
+#[test]
 fn hpa_cases_without_sense_are_refused_and_differences_are_faults() {
     let folder = command::folder("cases");
     let write = |text: &str| fs::write(folder.join("cases.json"), text).unwrap();

@@ -13,7 +13,7 @@ const LONG_FILES: [(&str, usize); 0] = [];
 
 /// Words that are left behind by mistake, and what to do instead. Split, so that this file is
 /// clean.
-const LEFTOVERS: [(&str, &str); 5] = [
+const LEFTOVERS: [(&str, &str); 6] = [
     (
         concat!("FIX", "ME"),
         "mend it, or file an issue and name it",
@@ -22,6 +22,10 @@ const LEFTOVERS: [(&str, &str); 5] = [
     (concat!("dbg", "!("), "remove it"),
     (concat!("todo", "!("), "write it"),
     (concat!("#[", "ignore"), "a test runs or is removed"),
+    (
+        concat!("{sou", "rce}"),
+        "who prints an error prints what it comes from: say it once",
+    ),
 ];
 
 fn relative(path: &Path) -> String {
