@@ -15,7 +15,7 @@ use crate::{
     decide::{Mode, State},
     decider::Decider,
     decision::{Decision, Reason, Source},
-    guard::Guarded,
+    guarded::Guarded,
     inject::{Injected, InjectedKind},
     run::run_controller,
 };

@@ -3,7 +3,7 @@
 use karma_cluster::{Cluster, ClusterError, Observation};
 use serde::{Deserialize, Serialize};
 
-use crate::{decider::DeciderFault, guard::Sabotage};
+use crate::{decider::DeciderFault, guarded::Sabotage};
 
 /// A fault on purpose: when, and what.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use karma_cluster::Cluster;
 use crate::{
     decider::Decider,
     decision::Decision,
-    guard::Guarded,
+    guarded::Guarded,
     inject::{Injected, Veiled},
 };
 

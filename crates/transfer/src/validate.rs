@@ -14,7 +14,7 @@ use crate::{
     decider::Decider,
     decision::{Decision, Source},
     error::TransferError,
-    guard::Guarded,
+    guarded::Guarded,
     run::run_controller,
 };
 
