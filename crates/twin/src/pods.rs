@@ -3,7 +3,13 @@
 //! Only counts that the API server shows are used. How long pods take to start is a table of
 //! hazards by age, counted on the trace.
 
+mod follow;
+mod place;
+
 use serde::{Deserialize, Serialize};
+
+pub(crate) use follow::Seen;
+use place::place;
 
 use crate::{
     dice::Dice,
@@ -14,9 +20,6 @@ use crate::{
 /// Ages of starting pods, in half windows: pods asked for by a controller have even ages, pods that
 /// replace a killed one in the middle of a window odd ages.
 pub(crate) const AGES: usize = 12;
-
-/// Age by which a pod that has a node is as good as surely ready.
-const NEVER: usize = 8;
 
 /// Pods of one service. Whole numbers in a sampled game, expectations in a mean roll-out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -133,15 +136,6 @@ impl Pods {
         take(&mut self.ready);
     }
 
-    /// Moves `placed` unscheduled pods onto nodes, where they start.
-    fn place(&mut self, placed: f32, age: usize) {
-        self.unscheduled -= placed;
-        self.starting[age] += placed;
-        if self.unscheduled <= 0.0 {
-            self.waiting = 0.0;
-        }
-    }
-
     /// One window passes for the pods that start: some become ready, the others grow older.
     #[inline]
     fn start(&mut self, hazards: &PodHazards, dice: Option<&mut Dice>) {
@@ -206,52 +200,6 @@ impl Pods {
         self.starting[1] += restarted;
         restarted
     }
-
-    /// Follows what was observed at the end of a window whose action and faults are known, after
-    /// [`act`]. What cannot be seen (ages, which of the pending ones have a node) is carried over.
-    /// Returns the ready pods right after the action.
-    pub(crate) fn follow(&mut self, given: &Given, seen: Seen) -> f32 {
-        let at_start = if given.kills > 0.0 {
-            self.ready
-        } else {
-            self.ready.min(seen.ready)
-        };
-        // Same shift as in `start`, nobody ready yet.
-        let before = std::mem::take(&mut self.starting);
-        for (age, count) in before.into_iter().enumerate() {
-            self.starting[older(age)] += count;
-        }
-        self.kill(given.kills);
-        self.failing_given = given.failing;
-        // The oldest are taken to be the ones that became ready or vanished.
-        let mut excess = self.pending() - seen.pending;
-        for starting in self.starting.iter_mut().rev() {
-            let taken = starting.min(excess.max(0.0));
-            *starting -= taken;
-            excess -= taken;
-        }
-        if excess > 0.0 {
-            self.unscheduled = (self.unscheduled - excess).max(0.0);
-        } else {
-            self.starting[1] -= excess;
-        }
-        // Nothing starts for that long: these never had a node.
-        for starting in &mut self.starting[NEVER..] {
-            self.unscheduled += std::mem::take(starting);
-        }
-        self.ready = seen.ready;
-        self.failing = seen.failed.min(given.failing);
-        self.back_off = seen.failed - self.failing;
-        at_start
-    }
-}
-
-/// Counts as the API server shows them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Seen {
-    pub(crate) ready: f32,
-    pub(crate) pending: f32,
-    pub(crate) failed: f32,
 }
 
 /// The age one window later.
@@ -306,55 +254,6 @@ pub(crate) fn advance(
             ready_at_start,
             restarts,
         };
-    }
-}
-
-/// Puts waiting pods onto nodes as far as they fit, the longest waiting service first.
-#[inline]
-fn place(plans: &[ServicePlan], nodes: Nodes, pods: &mut [Pods]) {
-    if pods.iter().all(|p| p.unscheduled <= 0.0) {
-        return;
-    }
-    place_waiting(plans, nodes, pods);
-}
-
-/// The rare part of [`place`].
-fn place_waiting(plans: &[ServicePlan], nodes: Nodes, pods: &mut [Pods]) {
-    let (mut millicores, mut mib) = (nodes.millicores, nodes.mib);
-    for (plan, pods) in plans.iter().zip(pods.iter()) {
-        millicores -= plan.request_millicores * pods.placed();
-        mib -= plan.request_mib * pods.placed();
-    }
-    // Oldest first; services in their order among equals. Few services: selection is enough.
-    let mut last = f32::INFINITY;
-    loop {
-        let next = pods
-            .iter()
-            .filter(|p| p.unscheduled > 0.0 && p.waiting < last)
-            .map(|p| p.waiting)
-            .fold(f32::NEG_INFINITY, f32::max);
-        if next == f32::NEG_INFINITY {
-            break;
-        }
-        for (plan, pods) in plans.iter().zip(pods.iter_mut()) {
-            if pods.unscheduled <= 0.0 || pods.waiting != next {
-                continue;
-            }
-            // A node's last free corner is too small for a pod: half a request per further node.
-            let corner = (nodes.count - 1.0) * 0.5;
-            let fits = (millicores / plan.request_millicores - corner)
-                .min(mib / plan.request_mib - corner)
-                .max(0.0)
-                .floor();
-            let placed = pods.unscheduled.min(fits);
-            millicores -= plan.request_millicores * placed;
-            mib -= plan.request_mib * placed;
-            pods.place(placed, 0);
-        }
-        last = next;
-    }
-    for pods in pods.iter_mut().filter(|p| p.unscheduled > 0.0) {
-        pods.waiting += 1.0;
     }
 }
 
@@ -438,19 +337,5 @@ mod tests {
         assert_eq!((pods.ready, pods.failed()), (2.0, 2.0));
         step(&mut pods, 4, Given::default(), ROOM);
         assert_eq!((pods.ready, pods.failed()), (4.0, 0.0));
-    }
-
-    #[test]
-    fn following_observations_keeps_the_counts_seen() {
-        let mut pods = Pods::all_ready(3.0);
-        let seen = Seen {
-            ready: 4.0,
-            pending: 1.0,
-            failed: 0.0,
-        };
-        act(&[plan()], ROOM, std::slice::from_mut(&mut pods), &[5]);
-        pods.follow(&Given::default(), seen);
-        assert_eq!((pods.ready, pods.pending(), pods.total()), (4.0, 1.0, 5.0));
-        assert_eq!(pods.starting[2], 1.0);
     }
 }
