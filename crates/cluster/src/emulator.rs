@@ -206,7 +206,7 @@ impl Emulator {
         self.plan_clients();
         for (number, service) in scenario.services.iter().enumerate() {
             let replicas = &service.replicas;
-            self.services[number].desired = replicas.initial.unwrap_or(replicas.min);
+            self.services[number].desired = replicas.at_start();
             self.reconcile(number);
             for pod in self.services[number].pods.clone() {
                 if self.pods[pod as usize].life == Life::Starting {

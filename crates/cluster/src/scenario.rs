@@ -155,6 +155,15 @@ impl Scenario {
             .position(|service| service.name == name)
     }
 
+    /// Replicas that an episode starts with, of every service.
+    #[must_use]
+    pub fn initial_replicas(&self) -> Vec<u32> {
+        self.services
+            .iter()
+            .map(|service| service.replicas.at_start())
+            .collect()
+    }
+
     /// Control windows in one episode.
     #[must_use]
     pub fn windows(&self) -> u32 {

@@ -62,7 +62,7 @@ pub(crate) fn drive(
     seed: u64,
 ) {
     let bounds = ActionSpace::new(scenario);
-    let mut current: Vec<u32> = initial_replicas(scenario);
+    let mut current = scenario.initial_replicas();
     let mut desired = current.clone();
     controller.reset(scenario, derive_seed(seed, "controller", 0));
     loop {
@@ -85,15 +85,6 @@ pub(crate) fn drive(
             return;
         }
     }
-}
-
-/// The replicas that an episode starts with.
-pub(crate) fn initial_replicas(scenario: &Scenario) -> Vec<u32> {
-    scenario
-        .services
-        .iter()
-        .map(|s| s.replicas.initial.unwrap_or(s.replicas.min))
-        .collect()
 }
 
 /// Counts what is done of one step and passes it on.

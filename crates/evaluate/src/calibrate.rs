@@ -4,7 +4,7 @@
 use karma_cluster::{Scenario, Watch};
 
 use crate::{
-    arena::{Ground, initial_replicas, play, play_all},
+    arena::{Ground, play, play_all},
     contender::{FlooredHpa, dashed},
     error::Result,
     objective::{Objective, Outcome},
@@ -50,7 +50,8 @@ impl HpaPoint {
     }
 
     fn floor(self, scenario: &Scenario) -> Vec<u32> {
-        initial_replicas(scenario)
+        scenario
+            .initial_replicas()
             .iter()
             .zip(&scenario.services)
             .map(|(initial, service)| {

@@ -7,7 +7,7 @@ use karma_cluster::{
     units::{Mebibytes, Millicores, Seconds},
 };
 
-use crate::{arena::initial_replicas, calibrate::HpaPoint, summary::Contender};
+use crate::{calibrate::HpaPoint, summary::Contender};
 
 /// Makes the guarded team afresh.
 pub(crate) type TeamFactory<'a> = &'a (dyn Fn() -> Box<dyn Controller> + Sync);
@@ -40,7 +40,7 @@ impl Entrant {
             Self::Team => String::new(),
             Self::HpaShipped => "CPU 80 %, scale-down after 300 s".to_owned(),
             Self::HpaCalibrated(point) => point.describe(scenario),
-            Self::Static => dashed(&initial_replicas(scenario)),
+            Self::Static => dashed(&scenario.initial_replicas()),
             Self::Constant(_, replicas) => dashed(replicas),
             Self::Bound => {
                 format!(
@@ -61,7 +61,7 @@ impl Entrant {
             Self::Team => (team(), None),
             Self::HpaShipped => (Box::new(HpaController::as_shipped(scenario)), None),
             Self::HpaCalibrated(point) => (Box::new(point.controller(scenario)), None),
-            Self::Static => (Box::new(Constant(initial_replicas(scenario))), None),
+            Self::Static => (Box::new(Constant(scenario.initial_replicas())), None),
             Self::Constant(_, replicas) => (Box::new(Constant(replicas.clone())), None),
             Self::Bound => (
                 Box::new(Constant(most_replicas(scenario))),

@@ -142,11 +142,7 @@ pub fn record(
         windows: Vec::new(),
     };
     team.reset(scenario, seed);
-    let mut desired: Vec<u32> = scenario
-        .services
-        .iter()
-        .map(|s| s.replicas.initial.unwrap_or(s.replicas.min))
-        .collect();
+    let mut desired = scenario.initial_replicas();
     // The step whose reward the next observation brings.
     let mut open: Option<Step> = None;
     let mut running = true;

@@ -88,11 +88,7 @@ impl Guard {
             unwritten: Vec::new(),
             last_seen_s: None,
             window_s: scenario.control.window.seconds(),
-            initial: scenario
-                .services
-                .iter()
-                .map(|service| service.replicas.initial.unwrap_or(service.replicas.min))
-                .collect(),
+            initial: scenario.initial_replicas(),
         }
     }
 

@@ -9,7 +9,7 @@ use karma_cluster::{Scenario, ServiceMetrics, seed};
 use rayon::prelude::*;
 
 use pool::Pool;
-pub(crate) use pool::{arrive, initial};
+pub(crate) use pool::arrive;
 pub use snapshot::GamesSnapshot;
 
 use crate::{

@@ -10,7 +10,7 @@ use crate::{
     dice::Dice,
     dynamics::{Dynamics, Frame, Scratch},
     episode::Episode,
-    game::{arrive, initial},
+    game::arrive,
     model::Twin,
     neural::Model,
     pods::Pods,
@@ -72,7 +72,7 @@ impl TwinCluster {
             twin.fits(scenario).is_ok(),
             "the twin has the services of the scenario"
         );
-        let desired = initial(scenario);
+        let desired = scenario.initial_replicas();
         let now: Vec<ServiceMetrics> = desired
             .iter()
             .map(|r| ServiceMetrics::started(*r as f32))

@@ -75,6 +75,14 @@ pub struct ReplicaRange {
     pub initial: Option<u32>,
 }
 
+impl ReplicaRange {
+    /// Replicas at the start of an episode.
+    #[must_use]
+    pub fn at_start(&self) -> u32 {
+        self.initial.unwrap_or(self.min)
+    }
+}
+
 /// How a pod shares itself among its requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -21,15 +21,6 @@ pub(super) struct Pool {
     pub(super) members: Vec<u8>,
 }
 
-/// Replicas that an episode starts with.
-pub(crate) fn initial(scenario: &Scenario) -> Vec<u32> {
-    scenario
-        .services
-        .iter()
-        .map(|s| s.replicas.initial.unwrap_or(s.replicas.min))
-        .collect()
-}
-
 impl Pool {
     pub(super) fn new(twin: &Twin, scenario: &Scenario, games: usize, seed: u64) -> Self {
         let members = twin.members().max(1);
@@ -54,7 +45,7 @@ impl Pool {
             seed,
             services: scenario.services.len(),
             windows: scenario.windows(),
-            initial: initial(scenario),
+            initial: scenario.initial_replicas(),
             contexts,
             members: (0..games)
                 .map(|game| (game / block % members) as u8)
