@@ -119,6 +119,19 @@ pub(crate) enum Bench {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Seconds to write and to read a trace as `karma fit` does: the medians of five rounds.
+    ///
+    /// The file lies in a temporary folder, which is removed afterwards.
+    #[command(after_help = "Example:\n  karma bench trace --rows 100000")]
+    Trace {
+        /// Rows of the trace.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000,
+              value_parser = clap::value_parser!(u32).range(1..))]
+        rows: u32,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
 }
 
 /// What every step takes.

@@ -66,5 +66,6 @@ fn dispatch(command: Command) -> Outcome {
         Command::Bench(Bench::Emulator { scenario, output }) => {
             commands::bench_emulator(scenario.as_deref(), output)
         }
+        Command::Bench(Bench::Trace { rows, output }) => commands::bench_trace(rows, output),
     }
 }

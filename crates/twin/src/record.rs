@@ -1,5 +1,7 @@
 //! Recording traces on the embedded cluster.
 
+mod drawn;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use karma_cluster::{
@@ -14,6 +16,8 @@ use crate::{
     runs,
     trace::{Number, Text, Trace},
 };
+
+pub use drawn::drawn_trace;
 
 /// Times that a call to a failing API server is tried again.
 const TRIES: usize = 16;
@@ -71,19 +75,7 @@ fn record_episode(
     let legitimate = workload::rates(&variant, episode_seed);
     let givens = givens(&variant, &legitimate);
     let services = variant.services.len();
-    let mut rows = Rows {
-        scenario,
-        context: name,
-        run: format!("episode-{episode:04}"),
-        window_ms: (variant.control.window.seconds() * 1000.0).round() as i64,
-        node_cores: variant
-            .nodes
-            .iter()
-            .map(|n| f64::from(n.count) * n.cpu.millicores() / 1000.0)
-            .sum(),
-        policy: format!("explorer-{style}"),
-        trace: Trace::new(),
-    };
+    let mut rows = Rows::new(scenario, &variant, name, episode, style);
     let calm = vec![Given::default(); services];
     let mut done: &[Given] = &calm;
     let mut desired = Vec::new();
@@ -131,7 +123,30 @@ struct Rows<'a> {
     trace: Trace,
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    /// No rows yet of run `episode`, which plays `variant` of `scenario` in `context`.
+    fn new(
+        scenario: &'a Scenario,
+        variant: &Scenario,
+        context: &'a str,
+        episode: u64,
+        style: u64,
+    ) -> Self {
+        Self {
+            scenario,
+            context,
+            run: format!("episode-{episode:04}"),
+            window_ms: (variant.control.window.seconds() * 1000.0).round() as i64,
+            node_cores: variant
+                .nodes
+                .iter()
+                .map(|n| f64::from(n.count) * n.cpu.millicores() / 1000.0)
+                .sum(),
+            policy: format!("explorer-{style}"),
+            trace: Trace::new(),
+        }
+    }
+
     fn push(&mut self, window: i64, seen: &Observation, given: &[Given]) {
         let interval_s = self.window_ms as f64 / 1000.0;
         for (service, metrics) in seen.services.iter().enumerate() {

@@ -1,19 +1,24 @@
 //! `karma bench`: how fast the parts are on this machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use karma_cluster::{Scenario, emulator, scenario};
+use anyhow::anyhow;
+use karma_cluster::{Interrupted, Scenario, emulator, scenario};
+use karma_twin::{Trace, record};
 use serde_json::json;
 
 use crate::{
     args::Output,
     clock::Stopwatch,
-    console,
+    console, files, interrupt,
     status::{Blame, ExitStatus, Failure, Outcome},
 };
 
 /// Episodes timed; the median is told.
 const EPISODES: u64 = 5;
+
+/// Rounds of writing and reading a trace; the medians are told.
+const ROUNDS: usize = 5;
 
 /// Times the emulator on one thread.
 pub(crate) fn bench_emulator(path: Option<&Path>, output: Output) -> Outcome {
@@ -45,6 +50,85 @@ pub(crate) fn bench_emulator(path: Option<&Path>, output: Output) -> Outcome {
         ))?,
     }
     Ok(ExitStatus::Done)
+}
+
+/// Times the writing and reading of a trace of the built-in pipeline.
+pub(crate) fn bench_trace(rows: u32, output: Output) -> Outcome {
+    // The first Ctrl-C leaves time to remove the folder.
+    interrupt::listen()?;
+    let trace = record::drawn_trace(&read(None)?, rows as usize, 0);
+    let folder = Temporary::new();
+    let Timed {
+        write_s,
+        read_s,
+        bytes,
+    } = time_trace(&trace, &folder.0.join("trace.parquet"))?;
+    let rows = trace.len();
+    match output {
+        Output::Json => console::row(&json!({
+            "rows": rows, "bytes": bytes, "rounds": ROUNDS, "write_s": write_s, "read_s": read_s,
+        }))?,
+        Output::Text => console::data(format_args!(
+            "trace of {rows} rows, {:.1} MB, median of {ROUNDS} rounds\n\
+             write_s {write_s:.3}\nread_s  {read_s:.3}",
+            bytes as f64 / 1e6
+        ))?,
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// What writing and reading a trace took.
+struct Timed {
+    write_s: f64,
+    read_s: f64,
+    bytes: u64,
+}
+
+/// Writes `trace` to `path` and reads it back, round after round.
+fn time_trace(trace: &Trace, path: &Path) -> Outcome<Timed> {
+    let (mut write_s, mut read_s) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        if interrupt::requested() {
+            return Err(Interrupted.into());
+        }
+        let clock = Stopwatch::start();
+        trace.write_parquet(path)?;
+        write_s.push(clock.seconds());
+        let clock = Stopwatch::start();
+        let read = Trace::read_parquet(path)?;
+        read_s.push(clock.seconds());
+        if read != *trace {
+            return Err(anyhow!("the trace that was read is not the one that was written").into());
+        }
+    }
+    Ok(Timed {
+        write_s: median(write_s),
+        read_s: median(read_s),
+        bytes: std::fs::metadata(path)?.len(),
+    })
+}
+
+/// In seconds, to the microsecond.
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    (seconds[seconds.len() / 2] * 1e6).round() / 1e6
+}
+
+/// A folder that goes away with this value.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new() -> Self {
+        let name = format!("karma-bench-{}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Best effort: a folder that stays is no reason to hide what was measured.
+        drop(files::remove(&self.0));
+    }
 }
 
 fn read(path: Option<&Path>) -> Outcome<Scenario> {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{command, workspace};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["init"],
     &["check"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["hpa", "replay"],
     &["bench"],
     &["bench", "emulator"],
+    &["bench", "trace"],
 ];
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line from outside, and the structure of the workspace.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bench;
 mod command;
 mod explosion;
 mod help;
