@@ -10,6 +10,8 @@ pub mod schema;
 mod time;
 mod unit;
 
+use std::collections::BTreeMap;
+
 pub use check::{hold_latency, hold_replicas};
 pub use column::{Numbers, Texts};
 pub use csv::{Dropped, InputFile, LoadReport, inputs_hash, read_csv_mapped};
@@ -182,21 +184,41 @@ impl Trace {
     /// The rows of every service of every run, in order of first appearance.
     #[must_use]
     pub fn series(&self) -> Vec<Series> {
-        let mut found: Vec<Series> = Vec::new();
-        let mut places = std::collections::BTreeMap::new();
-        for row in 0..self.len() {
-            let run = self.text(Text::Run, row).unwrap_or_default();
-            let service = self.text(Text::Service, row).unwrap_or_default();
-            let place = *places.entry((run, service)).or_insert_with(|| {
-                found.push(Series {
-                    run: run.to_owned(),
-                    service: service.to_owned(),
-                    rows: Vec::new(),
-                });
-                found.len() - 1
-            });
+        let (places, firsts) = self.places();
+        let name = |field, row| self.text(field, row).unwrap_or_default().to_owned();
+        let series = firsts.into_iter().map(|row| Series {
+            run: name(Text::Run, row),
+            service: name(Text::Service, row),
+            rows: Vec::new(),
+        });
+        let mut found: Vec<Series> = series.collect();
+        for (row, place) in places.into_iter().enumerate() {
             found[place].rows.push(row);
         }
         found
+    }
+
+    /// For every row the number of its series, and the first row of every series; series are
+    /// numbered in order of first appearance.
+    fn places(&self) -> (Vec<usize>, Vec<usize>) {
+        let codes = |field| self.texts(field).map(Texts::codes);
+        let (runs, services) = (codes(Text::Run), codes(Text::Service));
+        // A map per run, by its code and one more (0 is null), stays small.
+        let known = self
+            .texts(Text::Run)
+            .map_or(0, |runs| runs.distinct().len());
+        let mut by_run: Vec<BTreeMap<u32, usize>> = vec![BTreeMap::new(); known + 1];
+        let mut firsts = Vec::new();
+        let mut places = Vec::with_capacity(self.len());
+        for row in 0..self.len() {
+            let of = |codes: Option<&[u32]>| codes.map_or(Texts::NULL, |codes| codes[row]);
+            let run = of(runs).wrapping_add(1) as usize;
+            let place = *by_run[run].entry(of(services)).or_insert_with(|| {
+                firsts.push(row);
+                firsts.len() - 1
+            });
+            places.push(place);
+        }
+        (places, firsts)
     }
 }

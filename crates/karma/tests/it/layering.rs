@@ -32,7 +32,7 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Outside crate, who may depend on it directly, and why nobody else.
-const OUTER_EDGES: [(&str, &[&str], &str); 7] = [
+const OUTER_EDGES: [(&str, &[&str], &str); 8] = [
     ("serde-saphyr", &["cluster"], "one reader of YAML"),
     ("clap", &["karma"], "one command line"),
     (
@@ -46,6 +46,11 @@ const OUTER_EDGES: [(&str, &[&str], &str); 7] = [
         "polars",
         &["twin", "marl", "analysis", "evaluate"],
         "tables are files of these phases",
+    ),
+    (
+        "polars-parquet",
+        &["twin"],
+        "the pages of large files are made where loops are optimized",
     ),
     ("cel", &["moise"], "one language of rules"),
 ];

@@ -1,6 +1,8 @@
 //! Rules that every trace has to keep, and how gaps are held.
 
-use super::{Number, Series, Text, Trace};
+use rayon::prelude::*;
+
+use super::{Number, Text, Texts, Trace};
 use crate::error::{Result, TwinError};
 
 impl Trace {
@@ -10,27 +12,35 @@ impl Trace {
     /// # Errors
     /// [`TwinError::Trace`] names the first row that breaks a rule.
     pub fn check(&self) -> Result<()> {
-        for row in 0..self.len() {
-            for field in [Text::Run, Text::Service] {
-                if self.text(field, row).is_none() {
-                    return Err(refuse(format!("row {row} has no {}", field.name())));
-                }
-            }
+        let nameless = [Text::Run, Text::Service].map(|field| {
+            let row = self.first_without(field);
+            row.map(|row| (row, field))
+        });
+        // Of two fields that lack in one row, the first is told.
+        if let Some((row, field)) = nameless.into_iter().flatten().min_by_key(|(row, _)| *row) {
+            return Err(refuse(format!("row {row} has no {}", field.name())));
         }
-        for &field in Number::ALL {
-            self.check_counts(field)?;
+        let negative = |field: &Number| self.check_counts(*field).err();
+        if let Some(error) = Number::ALL.par_iter().find_map_first(negative) {
+            return Err(error);
         }
-        for series in self.series() {
-            self.check_instants(&series)?;
+        self.check_instants()
+    }
+
+    /// The first row that has no text in `field`.
+    fn first_without(&self, field: Text) -> Option<usize> {
+        match self.texts(field) {
+            Some(texts) => texts.codes().iter().position(|code| *code == Texts::NULL),
+            None => (!self.is_empty()).then_some(0),
         }
-        Ok(())
     }
 
     fn check_counts(&self, field: Number) -> Result<()> {
         let Some(column) = self.numbers(field).filter(|_| field.is_count()) else {
             return Ok(());
         };
-        match column.iter().position(|v| v.is_some_and(|v| v < 0.0)) {
+        // Behind a null is 0.
+        match column.parts().0.iter().position(|value| *value < 0.0) {
             Some(row) => Err(refuse(format!(
                 "{} is negative in row {row} ({})",
                 field.name(),
@@ -40,18 +50,22 @@ impl Trace {
         }
     }
 
-    fn check_instants(&self, series: &Series) -> Result<()> {
-        for pair in series.rows.windows(2) {
-            let (before, now) = (self.ts_ms()[pair[0]], self.ts_ms()[pair[1]]);
-            if now <= before {
-                let what = if now == before {
+    fn check_instants(&self) -> Result<()> {
+        let (places, firsts) = self.places();
+        let mut before: Vec<Option<i64>> = vec![None; firsts.len()];
+        for (row, (place, now)) in places.into_iter().zip(self.ts_ms()).enumerate() {
+            let before = before[place].replace(*now);
+            if before.is_some_and(|before| *now <= before) {
+                let what = if before == Some(*now) {
                     "repeated"
                 } else {
                     "out of order"
                 };
+                let name = |field| self.text(field, row).unwrap_or_default();
                 return Err(refuse(format!(
-                    "instant {now} ms of service {} in run {} is {what} (row {})",
-                    series.service, series.run, pair[1]
+                    "instant {now} ms of service {} in run {} is {what} (row {row})",
+                    name(Text::Service),
+                    name(Text::Run),
                 )));
             }
         }

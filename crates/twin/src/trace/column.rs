@@ -95,11 +95,11 @@ impl Numbers {
 pub struct Texts {
     dictionary: Vec<String>,
     index: BTreeMap<String, u32>,
+    /// For every distinct text the one that last followed it: rows go round services and runs, so
+    /// the next text is mostly known without a search.
+    followers: Vec<u32>,
     codes: Vec<u32>,
 }
-
-/// Behind this code is null.
-const NULL: u32 = u32::MAX;
 
 /// Equal texts row by row, whatever the order of the dictionary.
 impl PartialEq for Texts {
@@ -109,25 +109,21 @@ impl PartialEq for Texts {
 }
 
 impl Texts {
+    /// The code of null.
+    pub(super) const NULL: u32 = u32::MAX;
+
     /// A column of `len` nulls.
     #[must_use]
     pub fn nulls(len: usize) -> Self {
         Self {
-            codes: vec![NULL; len],
+            codes: vec![Self::NULL; len],
             ..Self::default()
         }
     }
 
     /// Appends a text.
     pub fn push(&mut self, text: Option<&str>) {
-        let code = match (text, self.codes.last()) {
-            (None, _) => NULL,
-            // Neighbors mostly agree: skip the search.
-            (Some(text), Some(&last)) if last != NULL && self.dictionary[last as usize] == text => {
-                last
-            }
-            (Some(text), _) => self.code(text),
-        };
+        let code = text.map_or(Self::NULL, |text| self.code(text));
         self.codes.push(code);
     }
 
@@ -137,13 +133,24 @@ impl Texts {
         self.push(Some(text));
     }
 
+    /// The code of a text for the next row.
     fn code(&mut self, text: &str) -> u32 {
-        if let Some(&code) = self.index.get(text) {
-            return code;
+        let last = self.codes.last().map_or(Self::NULL, |code| *code) as usize;
+        if let Some(&follower) = self.followers.get(last)
+            && self.dictionary[follower as usize] == text
+        {
+            return follower;
         }
-        let code = self.dictionary.len() as u32;
-        self.dictionary.push(text.to_owned());
-        self.index.insert(text.to_owned(), code);
+        let code = self.index.get(text).copied().unwrap_or_else(|| {
+            let code = self.dictionary.len() as u32;
+            self.dictionary.push(text.to_owned());
+            self.index.insert(text.to_owned(), code);
+            self.followers.push(code);
+            code
+        });
+        if let Some(follower) = self.followers.get_mut(last) {
+            *follower = code;
+        }
         code
     }
 
@@ -163,12 +170,37 @@ impl Texts {
     #[must_use]
     pub fn get(&self, row: usize) -> Option<&str> {
         let code = self.codes[row];
-        (code != NULL).then(|| self.dictionary[code as usize].as_str())
+        (code != Self::NULL).then(|| self.dictionary[code as usize].as_str())
+    }
+
+    /// For every row the place of its text in [`Self::distinct`], or [`Self::NULL`].
+    pub(super) fn codes(&self) -> &[u32] {
+        &self.codes
     }
 
     /// Distinct texts in order of first appearance.
     #[must_use]
     pub fn distinct(&self) -> &[String] {
         &self.dictionary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_keep_their_order_whatever_follows_what() {
+        let mut texts = Texts::default();
+        let rows = ["a", "b", "a", "b", "b", "a", "c", "a", "a", "", "b"];
+        for (row, text) in rows.iter().enumerate() {
+            texts.push(Some(text));
+            if row % 3 == 0 {
+                texts.push(None);
+            }
+        }
+        let kept: Vec<&str> = (0..texts.len()).filter_map(|row| texts.get(row)).collect();
+        assert_eq!(kept, rows);
+        assert_eq!(texts.distinct(), ["a", "b", "c", ""]);
     }
 }

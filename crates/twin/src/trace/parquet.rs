@@ -1,17 +1,18 @@
 //! Traces as Parquet files.
 //!
 //! polars is compiled without optimization (it only moves tables, and is half of the first build),
-//! so whole columns are handed over and nothing is computed there.
+//! so what is done once per value is done here: [`mod@write`] makes the pages of a file itself, and
+//! reading takes whole columns out of a frame.
 
-use std::{fs, path::Path};
+mod pages;
+mod write;
 
-use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Float32Chunked, Float64Chunked, Int32Chunked,
-    Int64Chunked, IntoColumn, NewChunkedArray, ParquetCompression, ParquetReader, ParquetWriter,
-    PlSmallStr, PolarsResult, SerReader, Series, StringChunked, UInt32Chunked, UInt64Chunked,
-};
+use std::{fs, io::Write, path::Path};
 
-use super::{Number, Numbers, Text, Texts, Trace, schema::Kind};
+use polars::prelude::{Column, DataFrame, DataType, ParquetReader, SerReader};
+use rayon::prelude::*;
+
+use super::{Number, Numbers, Text, Texts, Trace};
 use crate::error::{Result, TwinError};
 
 /// The instant, the set of present fields, the quality flags: columns of every file.
@@ -40,82 +41,9 @@ impl Trace {
     /// # Errors
     /// [`TwinError::File`] when the file cannot be written.
     pub fn write_parquet(&self, path: &Path) -> Result<()> {
-        let mut frame = self.to_frame().map_err(|e| broken(path, e.to_string()))?;
-        karma_cluster::files::replace(path, |file| {
-            ParquetWriter::new(file)
-                .with_compression(ParquetCompression::Snappy)
-                .finish(&mut frame)
-                .map(|_| ())
-                .map_err(std::io::Error::other)
-        })
-        .map_err(|source| file_error(path, source))
-    }
-
-    fn to_frame(&self) -> PolarsResult<DataFrame> {
-        let rows = self.len();
-        let mut columns = vec![Int64Chunked::from_vec(TS.into(), self.ts_ms.clone()).into_column()];
-        for &field in Text::ALL {
-            let name = PlSmallStr::from_static(field.name());
-            columns.push(match self.texts(field) {
-                Some(texts) => text_column(name, texts),
-                None => Series::full_null(name, rows, &DataType::String).into_column(),
-            });
-        }
-        for &field in Number::ALL {
-            columns.push(number_column(field, self.numbers(field), rows));
-        }
-        columns.push(UInt64Chunked::from_vec(MASK.into(), self.masks()).into_column());
-        let quality = UInt32Chunked::from_vec(QUALITY.into(), self.quality.clone());
-        columns.push(quality.into_column());
-        DataFrame::new(rows, columns)
-    }
-
-    /// [`Trace::mask`] of every row, column by column.
-    fn masks(&self) -> Vec<u64> {
-        let mut masks = vec![0_u64; self.len()];
-        for &field in Number::ALL {
-            let Some(column) = self.numbers(field) else {
-                continue;
-            };
-            for (mask, present) in masks.iter_mut().zip(column.parts().1) {
-                *mask |= if *present { field.bit() } else { 0 };
-            }
-        }
-        masks
-    }
-}
-
-fn text_column(name: PlSmallStr, texts: &Texts) -> Column {
-    StringChunked::from_iter_options(name, (0..texts.len()).map(|row| texts.get(row))).into_column()
-}
-
-fn number_column(field: Number, column: Option<&Numbers>, rows: usize) -> Column {
-    let name = PlSmallStr::from_static(field.name());
-    let Some(column) = column else {
-        let dtype = match field.kind() {
-            Kind::F64 => DataType::Float64,
-            Kind::F32 => DataType::Float32,
-            Kind::I32 => DataType::Int32,
-        };
-        return Series::full_null(name, rows, &dtype).into_column();
-    };
-    let (values, present) = column.parts();
-    // The only public way to a bitmap of polars' own.
-    let flags = BooleanChunked::from_slice(PlSmallStr::EMPTY, present);
-    let bits = flags
-        .downcast_iter()
-        .next()
-        .map(|chunk| chunk.values().clone());
-    match field.kind() {
-        Kind::F64 => Float64Chunked::from_vec_validity(name, values.to_vec(), bits).into_column(),
-        Kind::F32 => {
-            let values = values.iter().map(|v| *v as f32).collect();
-            Float32Chunked::from_vec_validity(name, values, bits).into_column()
-        }
-        Kind::I32 => {
-            let values = values.iter().map(|v| v.round() as i32).collect();
-            Int32Chunked::from_vec_validity(name, values, bits).into_column()
-        }
+        let bytes = write::encode(self).map_err(|e| broken(path, e.to_string()))?;
+        karma_cluster::files::replace(path, |file| file.write_all(&bytes))
+            .map_err(|source| file_error(path, source))
     }
 }
 
@@ -134,28 +62,55 @@ fn from_frame(path: &Path, frame: &DataFrame) -> Result<Trace> {
         trace.ts_ms.extend_from_slice(chunk.values());
     }
     trace.quality = vec![0; trace.len()];
-    for name in frame.get_column_names() {
-        let column = frame
-            .column(name)
-            .map_err(|e| broken(path, e.to_string()))?;
-        if let Some(field) = Text::named(name) {
-            trace.texts[field as usize] = read_texts(path, column)?;
-        } else if let Some(field) = Number::named(name) {
-            trace.numbers[field as usize] = read_numbers(path, column)?;
-        } else if name == QUALITY {
-            let flags = column.u32().map_err(|e| broken(path, e.to_string()))?;
-            trace.quality.clear();
-            for chunk in flags.downcast_iter() {
-                trace.quality.extend_from_slice(chunk.values());
-            }
-        } else if name != TS && name != MASK {
-            return Err(broken(
-                path,
-                format!("column {name:?} is not in the schema"),
-            ));
+    let names = frame.get_column_names();
+    let read: Vec<Result<Read>> = names
+        .par_iter()
+        .map(|name| read_column(path, frame, name))
+        .collect();
+    for column in read {
+        match column? {
+            Read::Text(field, texts) => trace.texts[field as usize] = texts,
+            Read::Number(field, numbers) => trace.numbers[field as usize] = numbers,
+            Read::Quality(flags) => trace.quality = flags,
+            Read::Other => {}
         }
     }
     Ok(trace)
+}
+
+/// A column as a trace keeps it.
+enum Read {
+    Text(Text, Option<Texts>),
+    Number(Number, Option<Numbers>),
+    Quality(Vec<u32>),
+    Other,
+}
+
+fn read_column(path: &Path, frame: &DataFrame, name: &str) -> Result<Read> {
+    let column = frame
+        .column(name)
+        .map_err(|e| broken(path, e.to_string()))?;
+    if let Some(field) = Text::named(name) {
+        return Ok(Read::Text(field, read_texts(path, column)?));
+    }
+    if let Some(field) = Number::named(name) {
+        return Ok(Read::Number(field, read_numbers(path, column)?));
+    }
+    match name {
+        QUALITY => {
+            let flags = column.u32().map_err(|e| broken(path, e.to_string()))?;
+            let mut read = Vec::with_capacity(column.len());
+            for chunk in flags.downcast_iter() {
+                read.extend_from_slice(chunk.values());
+            }
+            Ok(Read::Quality(read))
+        }
+        TS | MASK => Ok(Read::Other),
+        _ => Err(broken(
+            path,
+            format!("column {name:?} is not in the schema"),
+        )),
+    }
 }
 
 fn read_texts(path: &Path, column: &Column) -> Result<Option<Texts>> {
