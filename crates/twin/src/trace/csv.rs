@@ -134,14 +134,20 @@ struct Found {
 }
 
 fn find_files(dir: &Path, mapping: &Mapping) -> Result<Vec<Found>> {
+    // As `glob` gives paths back, and with nothing in the folder's own name taken for a pattern.
+    let root = dir.canonicalize().map_err(|source| TwinError::File {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let escaped = glob::Pattern::escape(&root.to_string_lossy());
     let mut all: Vec<Found> = Vec::new();
     for pattern in &mapping.files {
-        let shell = dir.join(stars(&pattern.path));
-        let paths = glob::glob(&shell.to_string_lossy())
+        let shell = format!("{escaped}/{}", stars(&pattern.path));
+        let paths = glob::glob(&shell)
             .map_err(|e| TwinError::Trace(format!("pattern {:?}: {e}", pattern.path)))?;
         let before = all.len();
         for path in paths.filter_map(std::result::Result::ok) {
-            let Ok(relative) = path.strip_prefix(dir) else {
+            let Ok(relative) = path.strip_prefix(&root) else {
                 continue;
             };
             let name = relative.to_string_lossy().replace('\\', "/");

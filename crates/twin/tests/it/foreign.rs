@@ -94,3 +94,10 @@ fn a_service_whose_pods_never_change_is_assessed_without_and_marked_so() {
     }
     assert!(found.table().contains("2*"), "{}", found.table());
 }
+
+#[test]
+fn a_folder_is_found_whatever_its_name_and_however_its_path_is_written() {
+    let services: [(&str, Pods); 1] = [("front", scaled)];
+    assess("brackets [1] * ?", &services).unwrap();
+    assess("dots/./inside", &services).unwrap();
+}
