@@ -83,6 +83,7 @@ fn measure(threads: usize, hidden: usize) {
         entropy: 0.01,
         epochs: 4,
         minibatches: 4,
+        mask_loss: 0.0,
         flip_advantage: false,
     };
     let mut mappo = Mappo::new(Idle { time: 0 }, settings, 1);

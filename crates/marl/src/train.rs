@@ -47,6 +47,10 @@ pub struct IterationMetrics {
     pub clip_fraction: f64,
     /// Mean entropy per agent.
     pub entropy: f64,
+    /// Mean probability that the unmasked policy gives to choices that masks forbid, per head. 0 where
+    /// its loss is off and it is not measured.
+    #[serde(default)]
+    pub forbidden_mass: f64,
     /// Mean value loss.
     pub value_loss: f64,
     /// Share of the returns' variance that the critic explains.
@@ -73,39 +77,13 @@ const VALIDATION_GAMES: usize = 4;
 
 impl Trainer {
     /// A trainer of `scenario`'s team in `twin`, at iteration 0.
-    ///
-    /// # Errors
-    /// [`MarlError`](crate::MarlError) when the scenario cannot be trained on.
+    #[must_use]
     pub fn new(
         twin: &Twin,
         scenario: &Scenario,
         guides: Guides,
-        settings: TrainSettings,
-        seed: u64,
-    ) -> Result<Self> {
-        Ok(Self::build(twin, scenario, guides, &settings, seed, false))
-    }
-
-    /// A trainer that learns to do worse: the test that learning is what makes a team good.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn with_flipped_advantage(
-        twin: &Twin,
-        scenario: &Scenario,
-        guides: Guides,
         settings: &TrainSettings,
         seed: u64,
-    ) -> Self {
-        Self::build(twin, scenario, guides, settings, seed, true)
-    }
-
-    fn build(
-        twin: &Twin,
-        scenario: &Scenario,
-        guides: Guides,
-        settings: &TrainSettings,
-        seed: u64,
-        flip_advantage: bool,
     ) -> Self {
         let layout = Layout::new(scenario, settings.hidden as usize);
         let games = |count, name| {
@@ -125,12 +103,13 @@ impl Trainer {
                 entropy: settings.entropy,
                 epochs: settings.epochs,
                 minibatches: settings.minibatches as usize,
-                flip_advantage,
+                mask_loss: settings.mask_loss,
+                flip_advantage: settings.flip_advantage,
             },
             seed,
         );
         debug_assert_eq!(*mappo.actor.shape(), layout.shape);
-        let print = serde_json::json!([scenario, settings, seed, flip_advantage]).to_string();
+        let print = serde_json::json!([scenario, settings, seed]).to_string();
         let plan = Plan {
             iterations: settings.iterations,
             checkpoint_every: settings.checkpoint_every,

@@ -130,6 +130,13 @@ pub struct TrainSettings {
     /// Iterations between checkpoints.
     #[schemars(range(min = 1))]
     pub checkpoint_every: u32,
+    /// Weight of the loss by which the unmasked policy learns what hard rules allow; 0 leaves rules
+    /// to their masks. Around 0.01 the team keeps to its rules by itself, and explores less.
+    #[schemars(range(min = 0.0))]
+    pub mask_loss: f64,
+    /// Trains toward worse returns: the check that it is training which makes a team good.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flip_advantage: bool,
     /// Early stop of the paper; absent for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<EarlyStop>,
@@ -244,6 +251,8 @@ impl Default for TrainSettings {
             epochs: 4,
             minibatches: 4,
             checkpoint_every: 20,
+            mask_loss: 0.0,
+            flip_advantage: false,
             stop: None,
         }
     }

@@ -1,7 +1,7 @@
 //! MAPPO, read top to bottom: a rollout, advantages, an update.
 //!
 //! Details that decide whether it learns are numbered where they stand, D4, D5, D14 and D15 in
-//! `rollout`, D16 to D20 in `losses`. Sources: PPO (Schulman et
+//! `rollout`, D16 to D21 in `losses`. Sources: PPO (Schulman et
 //! al., 2017), GAE (Schulman et al., 2016), MAPPO (Yu et al., 2022) and its code `on-policy`, and "The
 //! 37 implementation details of PPO" (Huang et al., 2022).
 //!
@@ -51,7 +51,9 @@ pub struct Settings {
     pub epochs: u32,
     /// Minibatches per pass.
     pub minibatches: usize,
-    /// Trains towards worse instead of better; only for the test that training matters.
+    /// Weight of the loss that teaches the unmasked policy what masks allow.
+    pub mask_loss: f64,
+    /// Trains towards worse instead of better: the check that training matters.
     pub flip_advantage: bool,
 }
 
@@ -260,6 +262,7 @@ impl<E: VecEnv> Mappo<E> {
             clip_norm: 0.5,
         };
         let entropy = (self.settings.entropy * (0.1 + 0.9 * left)) as f32;
+        let mask_loss = self.settings.mask_loss as f32;
         let (count, parts) = (
             self.settings.steps * self.rollout.envs,
             self.settings.minibatches,
@@ -274,7 +277,7 @@ impl<E: VecEnv> Mappo<E> {
             for part in 0..parts {
                 let order = &order[part * count / parts..(part + 1) * count / parts];
                 if !order.is_empty() {
-                    self.minibatch(order, adam, entropy, &mut tally)
+                    self.minibatch(order, adam, (entropy, mask_loss), &mut tally)
                         .map_err(|term| Fault {
                             step: part,
                             agent: None,
@@ -294,6 +297,7 @@ impl<E: VecEnv> Mappo<E> {
         metrics.clip_fraction = tally.clipped / rows;
         metrics.entropy = tally.entropy / rows;
         metrics.value_loss = tally.value_loss / rows;
+        metrics.forbidden_mass = tally.forbidden / (rows * self.rollout.heads.heads as f64);
         Ok(())
     }
 
@@ -302,10 +306,10 @@ impl<E: VecEnv> Mappo<E> {
         &mut self,
         order: &[u32],
         adam: AdamStep,
-        entropy: f32,
+        weights: (f32, f32),
         tally: &mut Tally,
     ) -> Result<(), &'static str> {
-        self.policy_gradient(order, entropy, tally);
+        self.policy_gradient(order, weights, tally);
         self.actor_learner
             .step(&mut self.actor, adam)
             .map_err(|_| "gradient of the policy")?;
@@ -325,13 +329,20 @@ impl<E: VecEnv> Mappo<E> {
         Ok(())
     }
 
-    fn policy_gradient(&mut self, order: &[u32], entropy: f32, tally: &mut Tally) {
+    /// Gradient of the policy's loss, with the weights of its entropy and of its masks.
+    fn policy_gradient(
+        &mut self,
+        order: &[u32],
+        (entropy, mask_loss): (f32, f32),
+        tally: &mut Tally,
+    ) {
         let objective = ActorObjective {
             rollout: &self.rollout,
             level: self.actor.level(),
             order,
             clip: self.settings.clip as f32,
             entropy,
+            mask_loss,
         };
         let (rows, works) = (order.len() * self.rollout.agents, &mut self.actor_works);
         works.iter_mut().for_each(|w| w.sums = Tally::default());
@@ -351,7 +362,7 @@ impl<E: VecEnv> Mappo<E> {
         self.estimate(&mut IterationMetrics::default())?;
         let order: Vec<u32> = (0..(self.settings.steps * self.rollout.envs) as u32).collect();
         let mut tally = Tally::default();
-        self.policy_gradient(&order, 0.0, &mut tally);
+        self.policy_gradient(&order, (0.0, 0.0), &mut tally);
         Ok((tally.largest, tally.clipped))
     }
 }

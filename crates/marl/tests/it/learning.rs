@@ -66,6 +66,20 @@ fn with_the_advantage_flipped_nothing_is_learned() {
 }
 
 #[test]
+fn what_masks_forbid_is_learned_where_it_is_taught() {
+    let taught = Settings {
+        mask_loss: 0.1,
+        ..settings(60)
+    };
+    let mut env = Matrix::easy();
+    env.mask = 0b011;
+    let (reward, metrics, _) = trained(&env, taught, 1);
+    assert!((reward - 2.0).abs() < 0.01, "{reward}");
+    let (first, last) = (metrics[0].forbidden_mass, metrics[59].forbidden_mass);
+    assert!(first > 0.2 && last < 0.01, "{first} to {last}");
+}
+
+#[test]
 fn masks_hold_in_rollout_and_update() {
     let mut env = Matrix::easy();
     env.mask = 0b011;

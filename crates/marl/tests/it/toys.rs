@@ -293,6 +293,7 @@ pub(crate) fn settings(iterations: u32) -> Settings {
         entropy: 0.01,
         epochs: 4,
         minibatches: 4,
+        mask_loss: 0.0,
         flip_advantage: false,
     }
 }

@@ -45,7 +45,7 @@ fn train(
         .unwrap();
     pool.install(|| {
         let settings = scenario.train;
-        Trainer::new(twin, scenario, guides.clone(), settings, 1)?.run(watch, &mut |_| {}, dir)
+        Trainer::new(twin, scenario, guides.clone(), &settings, 1).run(watch, &mut |_| {}, dir)
     })
 }
 

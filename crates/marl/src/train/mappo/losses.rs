@@ -14,6 +14,8 @@ pub(super) struct Tally {
     pub(super) clipped: f64,
     pub(super) entropy: f64,
     pub(super) value_loss: f64,
+    /// Probability of forbidden choices without masks, summed over heads.
+    pub(super) forbidden: f64,
     /// Largest distance of a ratio from one.
     pub(super) largest: f64,
 }
@@ -25,6 +27,7 @@ impl Tally {
         self.clipped += other.clipped;
         self.entropy += other.entropy;
         self.value_loss += other.value_loss;
+        self.forbidden += other.forbidden;
         self.largest = self.largest.max(other.largest);
     }
 }
@@ -33,7 +36,9 @@ impl Tally {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ActorWork {
     of: Distributions,
+    unmasked: Distributions,
     masks: Vec<u8>,
+    all: Vec<u8>,
     choices: Vec<u8>,
     log_probs: Vec<f32>,
     entropy: Vec<f32>,
@@ -49,6 +54,7 @@ pub(super) struct ActorObjective<'a> {
     pub(super) order: &'a [u32],
     pub(super) clip: f32,
     pub(super) entropy: f32,
+    pub(super) mask_loss: f32,
 }
 
 impl ActorObjective<'_> {
@@ -128,6 +134,35 @@ impl Objective for ActorObjective<'_> {
             &work.by_entropy,
             d_out,
         );
+        if self.mask_loss > 0.0 {
+            self.teach_masks(out, d_out, work, scale);
+        }
+    }
+}
+
+impl ActorObjective<'_> {
+    /// D21. A mask gives the logits that it hides no gradient, so what they say without it is chance.
+    /// The loss −ln Σ p(allowed), p the unmasked distribution, teaches them: its derivative by a logit
+    /// is p − q, q the masked distribution. It pays for that: what is mostly forbidden is then
+    /// explored less where it is allowed.
+    fn teach_masks(&self, out: &[f32], d_out: &mut [f32], work: &mut ActorWork, scale: f32) {
+        let heads = self.rollout.heads;
+        work.all.clear();
+        work.all.resize(work.masks.len(), u8::MAX);
+        heads.evaluate(self.level, out, &work.all, &mut work.unmasked);
+        let weight = self.mask_loss * scale;
+        let slots = d_out.chunks_exact_mut(heads.choices).zip(&work.masks);
+        for (slot, (d_out, mask)) in slots.enumerate() {
+            let (row, head) = (slot / heads.heads, slot % heads.heads);
+            for (choice, d) in d_out.iter_mut().enumerate() {
+                let choice = choice as u8;
+                let p = heads.probability(&work.unmasked, row, head, choice);
+                *d += weight * (p - heads.probability(&work.of, row, head, choice));
+                if (mask >> choice) & 1 == 0 {
+                    work.sums.forbidden += f64::from(p);
+                }
+            }
+        }
     }
 }
 
