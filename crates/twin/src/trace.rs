@@ -167,18 +167,30 @@ impl Trace {
 
     /// Appends the rows of `other`.
     pub fn append(&mut self, other: &Self) {
-        for row in 0..other.len() {
-            self.push_row(other.ts_ms[row]);
-            self.flag(other.quality[row]);
-            for &field in Number::ALL {
-                self.set(field, other.get(field, row));
-            }
-            for &field in Text::ALL {
-                if let Some(text) = other.text(field, row) {
-                    self.set_text(field, text);
-                }
+        if self.numbers.is_empty() {
+            *self = Self::new();
+        }
+        let (before, more) = (self.len(), other.len());
+        for (&field, column) in Number::ALL.iter().zip(&mut self.numbers) {
+            match (other.numbers(field).filter(|c| c.is_known()), column) {
+                (Some(theirs), column) => column
+                    .get_or_insert_with(|| Numbers::nulls(before))
+                    .append(theirs),
+                (None, Some(column)) => column.append_nulls(more),
+                (None, None) => {}
             }
         }
+        for (&field, column) in Text::ALL.iter().zip(&mut self.texts) {
+            match (other.texts(field), column) {
+                (Some(theirs), column) => column
+                    .get_or_insert_with(|| Texts::nulls(before))
+                    .append(theirs),
+                (None, Some(column)) => column.append_nulls(more),
+                (None, None) => {}
+            }
+        }
+        self.ts_ms.extend_from_slice(&other.ts_ms);
+        self.quality.extend_from_slice(&other.quality);
     }
 
     /// The rows of every service of every run, in order of first appearance.
@@ -220,5 +232,41 @@ impl Trace {
             places.push(place);
         }
         (places, firsts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appended_traces_have_the_rows_of_both() {
+        let row = |trace: &mut Trace, ts_ms, service, rps, cpu| {
+            trace.push_row(ts_ms);
+            trace.set_text(Text::Service, service);
+            trace.set(Number::Rps, rps);
+            trace.set(Number::Cpu, cpu);
+        };
+        let first = |trace: &mut Trace| {
+            row(trace, 1, "a", Some(1.0), None);
+            row(trace, 2, "b", None, None);
+            trace.flag(schema::quality::STALE);
+        };
+        let second = |trace: &mut Trace| {
+            row(trace, 3, "b", None, Some(3.0));
+            trace.set_text(Text::Label, "attack");
+            row(trace, 4, "c", None, None);
+        };
+        let (mut one, mut other, mut both) = (Trace::new(), Trace::new(), Trace::new());
+        first(&mut one);
+        second(&mut other);
+        first(&mut both);
+        second(&mut both);
+        one.append(&other);
+        assert_eq!(one, both);
+        let mut none = Trace::default();
+        none.append(&both);
+        none.append(&Trace::new());
+        assert_eq!(none, both);
     }
 }

@@ -43,6 +43,28 @@ impl Numbers {
         }
     }
 
+    /// A column of `value` in all of `len` rows; `None` where there are none.
+    pub(super) fn constant(value: f64, len: usize) -> Option<Self> {
+        (len > 0).then(|| Self::from_parts(vec![value; len], vec![true; len]))
+    }
+
+    /// Whether anything is not null.
+    pub(super) fn is_known(&self) -> bool {
+        self.present.contains(&true)
+    }
+
+    /// Appends the rows of `other`.
+    pub(super) fn append(&mut self, other: &Self) {
+        self.values.extend_from_slice(&other.values);
+        self.present.extend_from_slice(&other.present);
+    }
+
+    /// Appends `rows` nulls.
+    pub(super) fn append_nulls(&mut self, rows: usize) {
+        self.values.resize(self.len() + rows, 0.0);
+        self.present.resize(self.values.len(), false);
+    }
+
     /// Appends a value; what is not finite is null.
     pub fn push(&mut self, value: Option<f64>) {
         let value = value.filter(|v| v.is_finite());
@@ -119,6 +141,37 @@ impl Texts {
             codes: vec![Self::NULL; len],
             ..Self::default()
         }
+    }
+
+    /// A column of `text` in all of `len` rows; `None` where there are none.
+    pub(super) fn constant(text: &str, len: usize) -> Option<Self> {
+        let mut column = Self::default();
+        let code = column.code(text);
+        column.codes = vec![code; len];
+        (len > 0).then_some(column)
+    }
+
+    /// Appends the rows of `other`.
+    pub(super) fn append(&mut self, other: &Self) {
+        // By the codes of `other`.
+        let mut codes = vec![Self::NULL; other.dictionary.len()];
+        for &theirs in &other.codes {
+            let ours = match codes.get_mut(theirs as usize) {
+                None => Self::NULL,
+                Some(code) => {
+                    if *code == Self::NULL {
+                        *code = self.code(&other.dictionary[theirs as usize]);
+                    }
+                    *code
+                }
+            };
+            self.codes.push(ours);
+        }
+    }
+
+    /// Appends `rows` nulls.
+    pub(super) fn append_nulls(&mut self, rows: usize) {
+        self.codes.resize(self.codes.len() + rows, Self::NULL);
     }
 
     /// Appends a text.

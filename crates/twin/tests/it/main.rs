@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::print_stderr, reason = "measurements print")]
 
+mod csv;
 mod foreign;
 mod games;
 mod online_boutique;
