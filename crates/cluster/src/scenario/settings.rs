@@ -74,16 +74,16 @@ pub struct RewardWeights {
 #[serde(deny_unknown_fields, default)]
 pub struct TwinSettings {
     /// Episodes recorded on the emulator.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 100000))]
     pub episodes: u32,
     /// Members of the ensemble.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 64))]
     pub members: u32,
     /// Width of the hidden layers.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4096))]
     pub hidden: u32,
     /// Number of hidden layers.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 16))]
     pub layers: u32,
     /// Passes over the data.
     #[schemars(range(min = 1))]
@@ -98,13 +98,13 @@ pub struct TrainSettings {
     #[schemars(range(min = 1))]
     pub iterations: u32,
     /// Games played side by side.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 65536))]
     pub games: u32,
     /// Windows per rollout and game.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 65536))]
     pub steps: u32,
     /// Width of the two hidden layers.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4096))]
     pub hidden: u32,
     /// Learning rate at the start; it falls linearly to 0.
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -162,7 +162,7 @@ pub struct EarlyStop {
 #[serde(deny_unknown_fields, default)]
 pub struct AnalyzeSettings {
     /// Episodes played per context.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 100000))]
     pub episodes: u32,
 }
 
@@ -171,16 +171,16 @@ pub struct AnalyzeSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluateSettings {
     /// Paired, unseen seeds per context.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10000))]
     pub seeds: u32,
     /// Most grid points of the calibrated HPA.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10000))]
     pub grid: u32,
     /// Seeds that baselines are calibrated on.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10000))]
     pub validation_seeds: u32,
     /// Most episodes of the search for the best constant policy, per context.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 100000))]
     pub constant_episodes: u32,
 }
 

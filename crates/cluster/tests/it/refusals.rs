@@ -196,8 +196,8 @@ fn the_limits_in_the_schema_are_limits_of_the_reader() {
         ),
         (
             "control:",
-            "twin: {episodes: 4294967296}\ncontrol:",
-            "twin: {episodes: 4294967295}\ncontrol:",
+            "twin: {episodes: 100001}\ncontrol:",
+            "twin: {episodes: 100000}\ncontrol:",
         ),
     ];
     let file = workspace("scenarios/limits.yaml");

@@ -172,8 +172,10 @@ fn workloads_without_sense_are_refused() {
     let run = ["run", "sound.yaml", "--workload", "workload.txt"];
     let column = [&run[..], &["--workload-column", "requests"]].concat();
     refused(&folder, &column, &["requests"]);
-    let scale = [&run[..], &["--workload-scale", "much"]].concat();
-    refused(&folder, &scale, &["much", "hint"]);
+    for factor in ["much", "0", "NaN", "inf", "1e300"] {
+        let scale = [&run[..], &["--workload-scale", factor]].concat();
+        refused(&folder, &scale, &[factor, "hint"]);
+    }
     refused(
         &folder,
         &["run", "sound.yaml", "--workload", "none.txt"],

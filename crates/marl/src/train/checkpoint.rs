@@ -17,7 +17,10 @@ use karma_nn::{
 use serde::{Deserialize, Serialize};
 
 use super::{ValueNorm, env::VecEnv, mappo::Mappo};
-use crate::error::{MarlError, Result};
+use crate::{
+    bundle::sha256,
+    error::{MarlError, Result},
+};
 
 /// Version of the format.
 const FORMAT: u32 = 1;
@@ -33,6 +36,8 @@ pub(super) struct State {
     /// Of scenario, settings and seed.
     fingerprint: String,
     iteration: u32,
+    /// Of the networks that belong to it.
+    networks_sha256: String,
     norm: ValueNorm,
     actor_steps: u64,
     critic_steps: u64,
@@ -95,18 +100,19 @@ pub(super) fn save<E: VecEnv>(
     mappo.actor_learner.export("actor.adam", &mut archive);
     mappo.critic_learner.export("critic.adam", &mut archive);
     best.export("best", &mut archive);
+    let broken = |e: &dyn std::fmt::Display| MarlError::broken(&whole, e);
+    let networks = store::to_bytes(&archive).map_err(|e| broken(&e))?;
     let state = State {
         format: FORMAT,
         fingerprint: fingerprint.to_owned(),
         iteration: mappo.iteration,
+        networks_sha256: sha256(&networks),
         norm: mappo.norm.clone(),
         actor_steps: mappo.actor_learner.steps(),
         critic_steps: mappo.critic_learner.steps(),
         environments: mappo.env.snapshot(),
         progress: progress.clone(),
     };
-    let broken = |e: &dyn std::fmt::Display| MarlError::broken(&whole, e);
-    let networks = store::to_bytes(&archive).map_err(|e| broken(&e))?;
     let state = rmp_serde::to_vec_named(&state).map_err(|e| broken(&e))?;
     let remove = |path: &Path| match fs::remove_dir_all(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(MarlError::file(path, e)),
@@ -158,7 +164,12 @@ pub(super) fn load<E: VecEnv>(
         }
     }
     let broken = |e: karma_nn::NnError| MarlError::broken(&path.join(NETWORKS), e);
-    let archive = store::from_bytes(&read(NETWORKS)?).map_err(broken)?;
+    let networks = read(NETWORKS)?;
+    if sha256(&networks) != state.networks_sha256 {
+        let reason = "is not the one that this checkpoint was saved with";
+        return Err(MarlError::broken(&path.join(NETWORKS), reason));
+    }
+    let archive = store::from_bytes(&networks).map_err(broken)?;
     let network =
         |like: &Mlp, prefix| Mlp::import(like.shape().clone(), prefix, &archive).map_err(broken);
     let actor = network(&mappo.actor, "actor")?;

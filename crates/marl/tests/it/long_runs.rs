@@ -156,6 +156,26 @@ fn checkpoints_of_something_else_are_refused() {
 }
 
 #[test]
+fn networks_of_another_checkpoint_are_not_taken_for_those_of_this_one() {
+    let (whole, mixed) = (Folder::new("own networks"), Folder::new("mixed networks"));
+    let expected = train(&mut run(plan()), &Silent, whole.path()).unwrap();
+    train(&mut run(plan()), &Silent, mixed.path()).unwrap();
+    let networks = |at: &str| {
+        let checkpoint = mixed.path().join("checkpoint").join(at);
+        checkpoint.join("networks.safetensors")
+    };
+    fs::copy(networks("00000009"), networks("00000012")).unwrap();
+    // The newest is damaged, so the one before it is gone on from.
+    let policy = train(&mut run(plan()), &Silent, mixed.path()).unwrap();
+    assert_eq!(policy, expected);
+    fs::write(networks("00000009"), b"").unwrap();
+    fs::write(networks("00000012"), b"").unwrap();
+    let fault = train(&mut run(plan()), &Silent, mixed.path()).unwrap_err();
+    let says = "is not the one that this checkpoint was saved with";
+    assert!(fault.to_string().contains(says), "{fault}");
+}
+
+#[test]
 fn the_early_stop_needs_both_a_high_mean_and_a_small_deviation() {
     let count = |reward_above, deviation_below| {
         let folder = Folder::new(&format!("early-{reward_above}-{deviation_below}"));
