@@ -47,10 +47,10 @@ pub struct IterationMetrics {
     pub clip_fraction: f64,
     /// Mean entropy per agent.
     pub entropy: f64,
-    /// Mean probability that the unmasked policy gives to choices that masks forbid, per head. 0 where
-    /// its loss is off and it is not measured.
-    #[serde(default)]
-    pub forbidden_mass: f64,
+    /// Mean probability that the unmasked policy gives to choices that masks forbid, per head, where
+    /// the loss that teaches it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forbidden_mass: Option<f64>,
     /// Mean value loss.
     pub value_loss: f64,
     /// Share of the returns' variance that the critic explains.

@@ -8,7 +8,7 @@
 mod error;
 mod table;
 
-use std::{path::Path, sync::Arc};
+use std::{ops::RangeInclusive, path::Path, sync::Arc};
 
 use rand::Rng;
 
@@ -20,6 +20,9 @@ use crate::{
     seed::Stream,
     units::Seconds,
 };
+
+/// Factors that values may be multiplied by, far beyond what a cluster could be asked for.
+const FACTORS: RangeInclusive<f64> = 1e-9..=1e9;
 
 /// How to read a trace.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +105,9 @@ pub fn load(path: &Path, mut trace: TraceWorkload) -> Result<TraceWorkload, Trac
 /// [`TraceError`] where evaluation or training would have nothing to play.
 pub fn resolve(trace: &mut TraceWorkload, scenario: &Scenario) -> Result<(), TraceError> {
     const LEAST_TRAINING_S: f64 = 60.0;
+    if let TraceScale::Factor(given) = trace.scale {
+        factor(given)?;
+    }
     let interval = trace.interval.seconds();
     let length = Seconds(trace.rates.len() as f64 * interval);
     if trace.start >= length {
@@ -126,9 +132,18 @@ pub fn resolve(trace: &mut TraceWorkload, scenario: &Scenario) -> Result<(), Tra
         if peak <= 0.0 {
             return Err(TraceError::AllZero);
         }
-        trace.scale = TraceScale::Factor(six_digits(capacity(scenario) / peak));
+        trace.scale = factor(six_digits(capacity(scenario) / peak))?;
     }
     Ok(())
+}
+
+/// `factor` as a scale.
+fn factor(factor: f64) -> Result<TraceScale, TraceError> {
+    if FACTORS.contains(&factor) {
+        Ok(TraceScale::Factor(factor))
+    } else {
+        Err(TraceError::Factor { factor })
+    }
 }
 
 impl Scenario {

@@ -172,7 +172,7 @@ fn workloads_without_sense_are_refused() {
     let run = ["run", "sound.yaml", "--workload", "workload.txt"];
     let column = [&run[..], &["--workload-column", "requests"]].concat();
     refused(&folder, &column, &["requests"]);
-    for factor in ["much", "0", "NaN", "inf", "1e300"] {
+    for factor in ["much", "0", "NaN", "inf", "1e300", "1e-300"] {
         let scale = [&run[..], &["--workload-scale", factor]].concat();
         refused(&folder, &scale, &[factor, "hint"]);
     }

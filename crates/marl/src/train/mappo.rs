@@ -297,7 +297,8 @@ impl<E: VecEnv> Mappo<E> {
         metrics.clip_fraction = tally.clipped / rows;
         metrics.entropy = tally.entropy / rows;
         metrics.value_loss = tally.value_loss / rows;
-        metrics.forbidden_mass = tally.forbidden / (rows * self.rollout.heads.heads as f64);
+        let heads = self.rollout.heads.heads as f64;
+        metrics.forbidden_mass = (mask_loss > 0.0).then(|| tally.forbidden / (rows * heads));
         Ok(())
     }
 

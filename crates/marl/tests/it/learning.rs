@@ -75,7 +75,8 @@ fn what_masks_forbid_is_learned_where_it_is_taught() {
     env.mask = 0b011;
     let (reward, metrics, _) = trained(&env, taught, 1);
     assert!((reward - 2.0).abs() < 0.01, "{reward}");
-    let (first, last) = (metrics[0].forbidden_mass, metrics[59].forbidden_mass);
+    let forbidden = |iteration: usize| metrics[iteration].forbidden_mass.unwrap();
+    let (first, last) = (forbidden(0), forbidden(59));
     assert!(first > 0.2 && last < 0.01, "{first} to {last}");
 }
 
