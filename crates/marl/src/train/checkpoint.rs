@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Version of the format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Checkpoints kept.
 const KEPT: usize = 2;
 const NETWORKS: &str = "networks.safetensors";
@@ -54,6 +54,9 @@ pub(super) struct Progress {
     pub(super) recent: Vec<f64>,
     /// Whether the early stop has been reached.
     pub(super) stopped: bool,
+    /// Of the lines of the metrics up to here; absent in format 1, which is told by its number.
+    #[serde(default)]
+    pub(super) metrics_sha256: String,
 }
 
 /// Folder of all checkpoints of a run.

@@ -2,12 +2,13 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{ErrorKind, Write},
     path::Path,
 };
 
 use karma_cluster::{Interrupted, Watch, files, scenario::EarlyStop};
 use karma_nn::Mlp;
+use sha2::{Digest, Sha256};
 
 use super::{
     IterationMetrics,
@@ -15,7 +16,10 @@ use super::{
     env::VecEnv,
     mappo::{Fault, Mappo, play_greedily},
 };
-use crate::error::{MarlError, Result};
+use crate::{
+    bundle::{hex, sha256},
+    error::{MarlError, Result},
+};
 
 /// How a run is cut up and when it ends.
 #[derive(Clone, Debug)]
@@ -45,6 +49,8 @@ pub struct Run<E> {
     start: Vec<u8>,
     best: Mlp,
     progress: Progress,
+    /// What the metrics come to so far.
+    told: Sha256,
 }
 
 impl<E: VecEnv> Run<E> {
@@ -55,6 +61,7 @@ impl<E: VecEnv> Run<E> {
             best: mappo.actor.clone(),
             start: validation.snapshot(),
             progress: Progress::default(),
+            told: Sha256::new(),
             mappo,
             plan,
             validation,
@@ -94,7 +101,7 @@ impl<E: VecEnv> Run<E> {
             if due {
                 metrics.validation = Some(self.validate(iteration)?);
             }
-            append(&path, &metrics)?;
+            self.told.update(append(&path, &metrics)?);
             if due {
                 self.save(dir)?;
             }
@@ -105,7 +112,8 @@ impl<E: VecEnv> Run<E> {
         Ok(self.best.clone())
     }
 
-    fn save(&self, dir: &Path) -> Result<()> {
+    fn save(&mut self, dir: &Path) -> Result<()> {
+        self.progress.metrics_sha256 = hex(&self.told.clone().finalize());
         checkpoint::save(
             dir,
             &self.plan.fingerprint,
@@ -138,26 +146,41 @@ impl<E: VecEnv> Run<E> {
         if let Some(fault) = damaged {
             return Err(fault);
         }
-        let text = if self.mappo.iteration == 0 {
-            String::new()
-        } else {
-            fs::read_to_string(path).map_err(|e| MarlError::file(path, e))?
-        };
-        let kept: Vec<&str> = text
-            .split_inclusive('\n')
-            .take(self.mappo.iteration as usize)
-            .collect();
-        if kept.len() < self.mappo.iteration as usize {
-            return Err(MarlError::broken(
-                path,
-                "has fewer lines than the checkpoint",
-            ));
-        }
-        for line in &kept {
+        let text = self.metrics_so_far(path)?;
+        for line in text.lines() {
             each(&serde_json::from_str(line).map_err(|e| MarlError::broken(path, e))?);
         }
-        files::replace(path, |file| file.write_all(kept.concat().as_bytes()))
+        self.told = Sha256::new_with_prefix(&text);
+        files::replace(path, |file| file.write_all(text.as_bytes()))
             .map_err(|e| MarlError::file(path, e))
+    }
+
+    /// The lines of the metrics that the checkpoint knows of, which may not be of another run.
+    fn metrics_so_far(&self, path: &Path) -> Result<String> {
+        let iteration = self.mappo.iteration;
+        if iteration == 0 {
+            return Ok(String::new());
+        }
+        let text = fs::read_to_string(path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => {
+                let reason =
+                    format!("it is missing, and the checkpoint of iteration {iteration} needs it");
+                MarlError::broken(path, reason)
+            }
+            _ => MarlError::file(path, e),
+        })?;
+        let known: String = text
+            .split_inclusive('\n')
+            .take(iteration as usize)
+            .collect();
+        if sha256(known.as_bytes()) != self.progress.metrics_sha256 {
+            let reason = format!(
+                "its first {iteration} lines are not those that the checkpoint of iteration \
+                 {iteration} was saved with"
+            );
+            return Err(MarlError::broken(path, reason));
+        }
+        Ok(known)
     }
 
     /// Plays the greedy policy in the validation games and keeps it if it is the best so far.
@@ -205,12 +228,14 @@ impl<E: VecEnv> Run<E> {
 }
 
 /// Appends one line, in one write, so that a killed run leaves whole lines and at most one part.
-fn append(path: &Path, metrics: &IterationMetrics) -> Result<()> {
+/// Gives the line.
+fn append(path: &Path, metrics: &IterationMetrics) -> Result<String> {
     let line = serde_json::to_string(metrics).map_err(|e| MarlError::broken(path, e))? + "\n";
     OpenOptions::new()
         .append(true)
         .create(true)
         .open(path)
         .and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(|e| MarlError::file(path, e))
+        .map_err(|e| MarlError::file(path, e))?;
+    Ok(line)
 }

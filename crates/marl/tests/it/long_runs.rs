@@ -176,6 +176,40 @@ fn networks_of_another_checkpoint_are_not_taken_for_those_of_this_one() {
 }
 
 #[test]
+fn metrics_of_another_run_are_not_taken_for_those_of_this_one() {
+    let (mine, other) = (Folder::new("own metrics"), Folder::new("other metrics"));
+    train(&mut run(plan()), &Silent, mine.path()).unwrap();
+    let mappo = Mappo::new(Queue::new(30), settings(12), 6);
+    let mut of_another_seed = Run::new(mappo, Queue::new(6), plan());
+    train(&mut of_another_seed, &Silent, other.path()).unwrap();
+    let metrics = mine.path().join("metrics.jsonl");
+    let told = fs::read_to_string(&metrics).unwrap();
+    let refused = |says: &[&str]| {
+        let mut heard = 0;
+        let resumed = run(plan()).train(&Silent, &mut |_| heard += 1, mine.path());
+        let fault = resumed.unwrap_err();
+        assert!(matches!(fault, MarlError::Broken { .. }), "{fault}");
+        let fault = fault.to_string();
+        for word in [&["metrics.jsonl", "checkpoint of iteration 12"], says].concat() {
+            assert!(fault.contains(word), "{fault}");
+        }
+        assert_eq!(heard, 0, "nothing of it is told");
+    };
+    fs::copy(other.path().join("metrics.jsonl"), &metrics).unwrap();
+    refused(&["are not those"]);
+    let (shorter, _) = told.trim_end().rsplit_once('\n').unwrap();
+    fs::write(&metrics, shorter).unwrap();
+    refused(&["are not those"]);
+    fs::write(&metrics, told.replacen("0.", "1.", 1)).unwrap();
+    refused(&["are not those"]);
+    fs::remove_file(&metrics).unwrap();
+    refused(&["is missing"]);
+    fs::write(&metrics, &told).unwrap();
+    train(&mut run(plan()), &Silent, mine.path()).unwrap();
+    assert_eq!(fs::read_to_string(&metrics).unwrap(), told);
+}
+
+#[test]
 fn the_early_stop_needs_both_a_high_mean_and_a_small_deviation() {
     let count = |reward_above, deviation_below| {
         let folder = Folder::new(&format!("early-{reward_above}-{deviation_below}"));
