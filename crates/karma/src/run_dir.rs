@@ -1,5 +1,7 @@
 //! The run directory: one scenario, the files of every step, and how far they are.
 
+mod outputs;
+
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
@@ -87,9 +89,10 @@ impl RunDir {
             .hint("name an empty or new directory with --out"));
         };
         // The manifest comes first: with it, whatever else is missing is known to be missing.
-        manifest.write(path).refuse()?;
+        manifest.write(path).refuse().map_err(in_the_way)?;
         for (name, text) in input.files() {
-            files::replace(&path.join(name), text).refuse()?;
+            let written = files::replace(&path.join(name), text);
+            written.refuse().map_err(in_the_way)?;
         }
         Ok(Self {
             timing: Timing::read(path),
@@ -146,6 +149,11 @@ impl RunDir {
         &self.timing
     }
 
+    /// What to type to do `step` here once more.
+    pub(crate) fn way_to_redo(&self, step: Step) -> String {
+        format!("karma {step} {} --force", self.words)
+    }
+
     /// Begins `step`, which depends on `settings` and on the files of the steps before.
     pub(crate) fn begin(&mut self, step: Step, settings: Hashes, redo: Redo) -> Outcome<Begun> {
         let inputs = self.inputs_of(step, settings)?;
@@ -164,12 +172,9 @@ impl RunDir {
                     return Err(Failure::refused(format_args!(
                         "{step} was made from other inputs: {difference}"
                     ))
-                    .hint(format!(
-                        "redo it with `karma {step} {} --force`",
-                        self.words
-                    )));
+                    .hint(format!("redo it with `{}`", self.way_to_redo(step))));
                 }
-                if record.state == State::Finished && self.is_whole(step, record)? {
+                if record.state == State::Finished && self.missing(step, record)?.is_none() {
                     return Ok(Begun::Done);
                 }
                 Begun::Resumed
@@ -193,7 +198,7 @@ impl RunDir {
 
     /// Records that `step` finished after `seconds`, and what it wrote.
     pub(crate) fn finish(&mut self, step: Step, seconds: f64) -> Outcome<()> {
-        let outputs = self.outputs(step)?;
+        let outputs = outputs::written(&self.path, step)?;
         if let Some(record) = self.manifest.steps.get_mut(&step) {
             record.state = State::Finished;
             record.outputs = outputs;
@@ -204,7 +209,8 @@ impl RunDir {
 
     /// Records that `step` worked for `seconds`.
     pub(crate) fn pause(&mut self, step: Step, seconds: f64) -> Outcome<()> {
-        Ok(self.timing.add(&self.path, step, seconds)?)
+        let written = self.timing.add(&self.path, step, seconds);
+        written.map_err(|error| in_the_way(error.into()))
     }
 
     /// Adds the state of the steps before to `settings`: one hash over the outputs of each.
@@ -212,21 +218,21 @@ impl RunDir {
         let mut inputs = settings;
         for before in step.before() {
             let record = self.manifest.steps.get(&before);
-            let finished = record.filter(|record| record.state == State::Finished);
-            if let Some(record) = finished
-                && self.is_whole(before, record)?
-            {
-                let outputs = serde_json::to_vec(&record.outputs)?;
-                inputs.insert(before.name().to_owned(), files::hash(&outputs));
-            } else {
+            let Some(record) = record.filter(|record| record.state == State::Finished) else {
+                return Err(lacks(&self.path, step, before, &self.words));
+            };
+            if let Some(missing) = self.missing(before, record)? {
                 return Err(Failure::refused(format_args!(
-                    "{step} reads the files of {before}, and {} has none",
-                    self.path.display()
+                    "{step} reads the files of {before}, and {} is missing",
+                    missing.display()
                 ))
                 .hint(format!(
-                    "do `karma {before}` first, or all with `karma run`"
+                    "put it back, or make it again with `karma {before} {}`",
+                    self.words
                 )));
             }
+            let outputs = serde_json::to_vec(&record.outputs)?;
+            inputs.insert(before.name().to_owned(), files::hash(&outputs));
         }
         Ok(inputs)
     }
@@ -242,42 +248,17 @@ impl RunDir {
         Ok(())
     }
 
-    /// Whether everything that `step` wrote is still there; changed files are refused.
-    fn is_whole(&self, step: Step, record: &Record) -> Outcome<bool> {
-        for (name, recorded) in &record.outputs {
-            let path = self.path.join(name);
-            if !path.exists() {
-                return Ok(false);
-            }
-            if files::hash_file(&path)? != *recorded {
-                return Err(Failure::refused(format_args!(
-                    "{} is not what {step} wrote: it has other content",
-                    path.display()
-                ))
-                .hint(format!(
-                    "make it again with `karma {step} {} --force`",
-                    self.words
-                )));
-            }
-        }
-        Ok(true)
+    /// The first file that `step` wrote and that is gone; what else is wrong there is refused.
+    fn missing(&self, step: Step, record: &Record) -> Outcome<Option<PathBuf>> {
+        outputs::missing(&self.path, step, &record.outputs).map_err(|failure| {
+            failure.hint(format!("make it again with `{}`", self.way_to_redo(step)))
+        })
     }
+}
 
-    fn outputs(&self, step: Step) -> Result<Hashes> {
-        let place = self.path.join(step.place());
-        let written = if place.is_file() {
-            vec![PathBuf::from(step.place())]
-        } else {
-            files::list(&self.path, &place)?
-        };
-        written
-            .into_iter()
-            .map(|file| {
-                let hash = files::hash_file(&self.path.join(&file))?;
-                Ok((file.to_string_lossy().into_owned(), hash))
-            })
-            .collect()
-    }
+/// Adds to a file that cannot be written what to do about it.
+fn in_the_way(failure: Failure) -> Failure {
+    failure.hint("remove what is in the way, or name another directory with --out")
 }
 
 /// The refusal of `step` in the run directory `path`, where `needed` has not finished.

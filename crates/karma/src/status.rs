@@ -1,6 +1,6 @@
 //! How a command ends: exit statuses, and failures with their hint.
 
-use std::{error::Error, fmt, process::ExitCode};
+use std::{error::Error, fmt, io, process::ExitCode};
 
 use karma_cluster::Interrupted;
 use karma_evaluate::EvaluateError;
@@ -52,6 +52,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         Self {
             status: if error.chain().any(is_interruption) {
                 ExitStatus::Interrupted
+            } else if error.chain().any(is_misplaced) {
+                ExitStatus::Refused
             } else {
                 ExitStatus::Fault
             },
@@ -69,6 +71,18 @@ fn is_interruption(cause: &(dyn Error + 'static)) -> bool {
         || matches!(cause.downcast_ref(), Some(MarlError::Interrupted(_)))
         || matches!(cause.downcast_ref(), Some(TransferError::Interrupted(_)))
         || matches!(cause.downcast_ref(), Some(EvaluateError::Interrupted(_)))
+}
+
+/// Whether `cause` says that a file is not what its name promises: a directory where a file should be
+/// or the other way round, or no text. The disk works; what was left on it cannot be worked with.
+fn is_misplaced(cause: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{AlreadyExists, InvalidData, IsADirectory, NotADirectory};
+    cause.downcast_ref().is_some_and(|error: &io::Error| {
+        matches!(
+            error.kind(),
+            AlreadyExists | InvalidData | IsADirectory | NotADirectory
+        )
+    })
 }
 
 impl fmt::Display for Failure {

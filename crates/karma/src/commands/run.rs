@@ -117,7 +117,13 @@ impl Session {
             }
             Err(failure) => {
                 self.run.pause(step, seconds)?;
-                return Err(with_way_back(failure));
+                return Err(match failure.status {
+                    // It cannot go on from what an earlier command left.
+                    ExitStatus::Refused if failure.hint.is_none() => {
+                        failure.hint(format!("do it anew with `{}`", self.run.way_to_redo(step)))
+                    }
+                    _ => with_way_back(failure),
+                });
             }
         }
         if interrupt::requested() {
@@ -137,10 +143,11 @@ impl Session {
                 }
             }
         }
-        Ok(match steps::gate(self.run.path())? {
-            Some(gate) if step == Step::Transfer && !gate.pass => ExitStatus::Fault,
-            _ => ExitStatus::Done,
-        })
+        if step != Step::Transfer {
+            return Ok(ExitStatus::Done);
+        }
+        let gate = steps::gate(self.run.path())?;
+        Ok(ended(gate.is_none_or(|gate| gate.pass)))
     }
 
     /// Prints the verdict, the comparison and the times of a whole run.
@@ -169,12 +176,17 @@ impl Session {
                 console::data(format_args!("report: {}", report.display()))?;
             }
         }
-        Ok(if pass {
-            ExitStatus::Done
-        } else {
-            ExitStatus::Fault
-        })
+        Ok(ended(pass))
     }
+}
+
+/// How a command ends whose run has `passed` the gate or not; the last line says so.
+fn ended(passed: bool) -> ExitStatus {
+    if passed {
+        return ExitStatus::Done;
+    }
+    console::say("exit status 1: the work is finished, and the safety gate failed");
+    ExitStatus::Fault
 }
 
 /// The time of each step.

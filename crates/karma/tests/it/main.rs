@@ -3,6 +3,7 @@
 
 mod bench;
 mod command;
+mod damage;
 mod explosion;
 mod help;
 mod interrupt;
