@@ -132,6 +132,67 @@ pub(crate) enum Bench {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Environment steps per second of the trainer, and the share of the machine's peak that it
+    /// reaches while it learns.
+    ///
+    /// `simple_spread` is the multi-agent particle task of that name (3 agents, 18 numbers each),
+    /// trained as other libraries do it: 4 epochs of 4 minibatches, returns on their own scale, the
+    /// time limit a terminal state.
+    #[command(after_help = "Example:\n  karma bench train --hidden 64 --threads 1 --output json")]
+    Train(TrainBench),
+}
+
+/// What `karma bench train` takes.
+#[derive(Args)]
+pub(crate) struct TrainBench {
+    /// What is learned.
+    #[arg(long, value_enum, default_value_t = Task::SimpleSpread)]
+    pub(crate) task: Task,
+    /// Environments side by side.
+    #[arg(long, value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) envs: u32,
+    /// Steps per rollout and environment.
+    #[arg(long, value_name = "N", default_value_t = 128,
+          value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) steps: u32,
+    /// Width of the two hidden layers.
+    #[arg(long, value_name = "N", default_value_t = 128,
+          value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) hidden: u32,
+    /// Iterations of rollout and update.
+    #[arg(long, value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) iterations: u32,
+    /// How often the critic reads the global state.
+    #[arg(long, value_enum, default_value_t = CriticRows::Agent)]
+    pub(crate) critic: CriticRows,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Threads [default: one per core]; what is learned does not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+/// Tasks of `karma bench train`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Task {
+    /// Three agents cover three landmarks.
+    #[value(name = "simple_spread")]
+    SimpleSpread,
+}
+
+/// Rows of a critic's batch.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CriticRows {
+    /// Once per agent and step, as other trainers do.
+    Agent,
+    /// Once per step, with one output per agent, as `karma train` does.
+    Team,
 }
 
 /// What every step takes.

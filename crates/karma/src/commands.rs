@@ -8,7 +8,7 @@ mod init;
 mod run;
 
 pub(crate) use assess::assess;
-pub(crate) use bench::{bench_emulator, bench_trace};
+pub(crate) use bench::{bench_emulator, bench_trace, bench_train};
 pub(crate) use check::check;
 pub(crate) use hpa::hpa_replay;
 pub(crate) use init::init;

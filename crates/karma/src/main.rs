@@ -67,5 +67,6 @@ fn dispatch(command: Command) -> Outcome {
             commands::bench_emulator(scenario.as_deref(), output)
         }
         Command::Bench(Bench::Trace { rows, output }) => commands::bench_trace(rows, output),
+        Command::Bench(Bench::Train(args)) => commands::bench_train(&args),
     }
 }

@@ -22,7 +22,7 @@ pub use run::{Plan, Run};
 pub use twin_env::TwinEnv;
 
 use crate::{Guides, Policy, bundle::sha256, error::Result, policy::Layout};
-use mappo::Mappo;
+use mappo::{CriticInput, Mappo};
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,20 +75,23 @@ pub struct Trainer {
 /// Games per context that a policy is validated on.
 const VALIDATION_GAMES: usize = 4;
 
+/// Mean divergence of an epoch above which an iteration's update stops.
+const KL_STOP: f64 = 0.03;
+
 impl Trainer {
     /// A trainer of `scenario`'s team in `twin`, at iteration 0.
     #[must_use]
     pub fn new(
         twin: &Twin,
         scenario: &Scenario,
-        guides: Guides,
+        guides: &Guides,
         settings: &TrainSettings,
         seed: u64,
     ) -> Self {
         let layout = Layout::new(scenario, settings.hidden as usize);
         let games = |count, name| {
             let seed = derive_seed(seed, name, 0);
-            TwinEnv::new(twin, scenario, guides.clone(), count, seed)
+            TwinEnv::parts(twin, scenario, guides, count, seed)
         };
         let mappo = Mappo::new(
             games(settings.games as usize, "games"),
@@ -101,6 +104,11 @@ impl Trainer {
                 gae_lambda: settings.gae_lambda,
                 clip: settings.clip,
                 entropy: settings.entropy,
+                entropy_left: 0.1,
+                kl_stop: Some(KL_STOP),
+                raw_values: false,
+                critic: CriticInput::Team,
+                sharing: Vec::new(),
                 epochs: settings.epochs,
                 minibatches: settings.minibatches as usize,
                 mask_loss: settings.mask_loss,
@@ -108,7 +116,7 @@ impl Trainer {
             },
             seed,
         );
-        debug_assert_eq!(*mappo.actor.shape(), layout.shape);
+        debug_assert_eq!(*mappo.actors[0].mlp.shape(), layout.shape);
         let print = serde_json::json!([scenario, settings, seed]).to_string();
         let plan = Plan {
             iterations: settings.iterations,
@@ -135,10 +143,11 @@ impl Trainer {
         each: &mut dyn FnMut(&IterationMetrics),
         dir: &Path,
     ) -> Result<Policy> {
-        let actor = self.run.train(watch, each, dir)?;
+        let mut actors = self.run.train(watch, each, dir)?;
         Ok(Policy {
             layout: self.layout.clone(),
-            actor,
+            // All agents share one network.
+            actor: actors.swap_remove(0),
         })
     }
 }

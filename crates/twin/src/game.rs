@@ -3,7 +3,7 @@
 mod pool;
 mod snapshot;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use karma_cluster::{Scenario, ServiceMetrics, seed};
 use rayon::prelude::*;
@@ -38,6 +38,8 @@ const BLIND: f32 = 0.6;
 pub struct Games {
     model: Arc<Model>,
     pool: Arc<Pool>,
+    /// Number of the first game among all that share the pool.
+    first: usize,
     state: State,
     rooms: Vec<Room>,
 }
@@ -118,6 +120,7 @@ impl Games {
                 ended: vec![true; n_games],
             },
             rooms: vec![Room::default(); n_games.div_ceil(CHUNK)],
+            first: 0,
             pool,
         };
         games.reset_ended();
@@ -128,6 +131,25 @@ impl Games {
             games.state.windows[game] = offset as u32;
         }
         games
+    }
+
+    /// The same games in parts that can be played apart from one another. Together they give what the
+    /// whole would have given.
+    #[must_use]
+    pub fn split(self) -> Vec<Self> {
+        (0..self.games())
+            .step_by(CHUNK)
+            .map(|from| {
+                let games = from..self.games().min(from + CHUNK);
+                Self {
+                    model: Arc::clone(&self.model),
+                    pool: Arc::clone(&self.pool),
+                    first: self.first + from,
+                    state: self.state.part(games, self.pool.services),
+                    rooms: vec![Room::default()],
+                }
+            })
+            .collect()
     }
 
     /// Number of games.
@@ -190,7 +212,10 @@ impl Games {
             "desired replicas of every game and service"
         );
         let (model, pool) = (&*self.model, &*self.pool);
-        let parts = self.state.parts(desired, pool, &mut self.rooms);
+        let members = &pool.members[self.first..];
+        let parts = self
+            .state
+            .parts(desired, members, pool.services, &mut self.rooms);
         parts
             .into_par_iter()
             .for_each(|mut part| part.step(model, pool));
@@ -205,9 +230,9 @@ impl Games {
             }
             let state = &mut self.state;
             let episode = state.episodes[game];
-            let number = ((game as u64) << 32) | u64::from(episode);
+            let number = ((self.first + game) as u64) << 32 | u64::from(episode);
             let drawn = seed::derive_seed(self.pool.seed, "episode", number);
-            let context = (game + episode as usize) % self.pool.contexts.len();
+            let context = (self.first + game + episode as usize) % self.pool.contexts.len();
             state.contexts[game] = context as u32;
             state.variants[game] = (drawn % self.pool.contexts[context].len() as u64) as u32;
             state.episodes[game] += 1;
@@ -233,14 +258,35 @@ impl Games {
 }
 
 impl State {
+    /// The state of some of the games.
+    fn part(&self, games: Range<usize>, services: usize) -> Self {
+        let cells = games.start * services..games.end * services;
+        Self {
+            now: self.now[cells.clone()].to_vec(),
+            before: self.before[cells.clone()].to_vec(),
+            pods: self.pods[cells.clone()].to_vec(),
+            shown: self.shown[cells.clone()].to_vec(),
+            previous: self.previous[cells.clone()].to_vec(),
+            desired: self.desired[cells].to_vec(),
+            windows: self.windows[games.clone()].to_vec(),
+            contexts: self.contexts[games.clone()].to_vec(),
+            variants: self.variants[games.clone()].to_vec(),
+            episodes: self.episodes[games.clone()].to_vec(),
+            dice: self.dice[games.clone()].to_vec(),
+            ended: self.ended[games].to_vec(),
+        }
+    }
+
     /// The state in chunks.
     fn parts<'a>(
         &'a mut self,
         asked: &'a [u32],
-        pool: &'a Pool,
+        members: &'a [u8],
+        services: usize,
         rooms: &'a mut [Room],
     ) -> Vec<Part<'a>> {
-        let cells = CHUNK * pool.services;
+        let cells = CHUNK * services;
+        let mut members = members[..self.windows.len()].chunks(CHUNK);
         let mut now = self.now.chunks_mut(cells);
         let mut before = self.before.chunks_mut(cells);
         let mut pods = self.pods.chunks_mut(cells);
@@ -253,7 +299,6 @@ impl State {
         let mut variants = self.variants.chunks(CHUNK);
         let mut dice = self.dice.chunks_mut(CHUNK);
         let mut ended = self.ended.chunks_mut(CHUNK);
-        let mut members = pool.members.chunks(CHUNK);
         rooms
             .iter_mut()
             .filter_map(|room| {

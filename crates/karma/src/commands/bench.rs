@@ -1,5 +1,7 @@
 //! `karma bench`: how fast the parts are on this machine.
 
+mod train;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -13,6 +15,8 @@ use crate::{
     console, files, interrupt,
     status::{Blame, ExitStatus, Failure, Outcome},
 };
+
+pub(crate) use train::bench_train;
 
 /// Episodes timed; the median is told.
 const EPISODES: u64 = 5;

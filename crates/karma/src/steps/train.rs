@@ -22,7 +22,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let twin = Twin::load(&job.run.join(MODEL)).refuse()?;
     let guides = organization::guides(job.organization, scenario)?;
     let folder = job.run.join("train");
-    let mut trainer = Trainer::new(&twin, scenario, guides, &scenario.train, scenario.seed);
+    let mut trainer = Trainer::new(&twin, scenario, &guides, &scenario.train, scenario.seed);
     let trained = trainer.run(job.watch, &mut |_| {}, &folder);
     let policy = match &trained {
         // A checkpoint that is damaged or of something else is input, not a fault of training.

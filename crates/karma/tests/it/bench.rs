@@ -25,3 +25,29 @@ fn a_timed_trace_without_rows_is_refused() {
     let ended = command::run(&folder, &["bench", "trace", "--rows", "0"]).expect(2);
     assert!(ended.stderr.contains("--rows"), "{}", ended.stderr);
 }
+
+#[test]
+fn the_trainer_is_timed_and_what_it_learns_does_not_depend_on_threads() {
+    let folder = command::folder("bench-train");
+    let learned = |threads: &str| {
+        let size = [
+            "--envs",
+            "20",
+            "--steps",
+            "30",
+            "--hidden",
+            "32",
+            "--iterations",
+            "3",
+        ];
+        let how = ["--threads", threads, "--output", "json"];
+        let arguments = [&["bench", "train"][..], &size, &how].concat();
+        let ended = command::run(&folder, &arguments).expect(0);
+        let row: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        for key in ["env_steps_per_s", "update_share", "fma_peak_share"] {
+            assert!(row[key].as_f64().is_some_and(|v| v > 0.0), "{key}: {row}");
+        }
+        row["final_return"].as_f64().unwrap()
+    };
+    assert_eq!(learned("1"), learned("3"));
+}

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{command, workspace};
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["init"],
     &["check"],
@@ -20,6 +20,7 @@ const COMMANDS: [&[&str]; 15] = [
     &["bench"],
     &["bench", "emulator"],
     &["bench", "trace"],
+    &["bench", "train"],
 ];
 
 #[test]

@@ -16,7 +16,11 @@ use karma_nn::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ValueNorm, env::VecEnv, mappo::Mappo};
+use super::{
+    ValueNorm,
+    env::VecEnv,
+    mappo::{Mappo, Net},
+};
 use crate::{
     bundle::sha256,
     error::{MarlError, Result},
@@ -39,9 +43,9 @@ pub(super) struct State {
     /// Of the networks that belong to it.
     networks_sha256: String,
     norm: ValueNorm,
-    actor_steps: u64,
-    critic_steps: u64,
-    environments: Vec<u8>,
+    /// Of the optimisers of policies and of values.
+    steps: [Vec<u64>; 2],
+    environments: Vec<Vec<u8>>,
     pub(super) progress: Progress,
 }
 
@@ -89,7 +93,7 @@ pub(super) fn save<E: VecEnv>(
     dir: &Path,
     fingerprint: &str,
     mappo: &Mappo<E>,
-    best: &Mlp,
+    best: &[Mlp],
     progress: &Progress,
 ) -> Result<()> {
     let root = root(dir);
@@ -98,11 +102,16 @@ pub(super) fn save<E: VecEnv>(
         root.join(format!("{:08}", mappo.iteration)),
     );
     let mut archive = Archive::default();
-    mappo.actor.export("actor", &mut archive);
-    mappo.critic.export("critic", &mut archive);
-    mappo.actor_learner.export("actor.adam", &mut archive);
-    mappo.critic_learner.export("critic.adam", &mut archive);
-    best.export("best", &mut archive);
+    for (name, nets) in [("actor", &mappo.actors), ("critic", &mappo.critics)] {
+        for (index, net) in nets.iter().enumerate() {
+            net.mlp.export(&format!("{name}.{index}"), &mut archive);
+            let adam = format!("{name}.{index}.adam");
+            net.learner.export(&adam, &mut archive);
+        }
+    }
+    for (index, best) in best.iter().enumerate() {
+        best.export(&format!("best.{index}"), &mut archive);
+    }
     let broken = |e: &dyn std::fmt::Display| MarlError::broken(&whole, e);
     let networks = store::to_bytes(&archive).map_err(|e| broken(&e))?;
     let state = State {
@@ -111,9 +120,9 @@ pub(super) fn save<E: VecEnv>(
         iteration: mappo.iteration,
         networks_sha256: sha256(&networks),
         norm: mappo.norm.clone(),
-        actor_steps: mappo.actor_learner.steps(),
-        critic_steps: mappo.critic_learner.steps(),
-        environments: mappo.env.snapshot(),
+        steps: [&mappo.actors, &mappo.critics]
+            .map(|nets| nets.iter().map(|net| net.learner.steps()).collect()),
+        environments: mappo.envs().map(VecEnv::snapshot).collect(),
         progress: progress.clone(),
     };
     let state = rmp_serde::to_vec_named(&state).map_err(|e| broken(&e))?;
@@ -141,7 +150,7 @@ pub(super) fn load<E: VecEnv>(
     path: &Path,
     fingerprint: &str,
     mappo: &mut Mappo<E>,
-    best: &mut Mlp,
+    best: &mut [Mlp],
 ) -> Result<Progress> {
     let read = |name: &str| {
         let path = path.join(name);
@@ -173,21 +182,44 @@ pub(super) fn load<E: VecEnv>(
         return Err(MarlError::broken(&path.join(NETWORKS), reason));
     }
     let archive = store::from_bytes(&networks).map_err(broken)?;
-    let network =
-        |like: &Mlp, prefix| Mlp::import(like.shape().clone(), prefix, &archive).map_err(broken);
-    let actor = network(&mappo.actor, "actor")?;
-    let critic = network(&mappo.critic, "critic")?;
-    let (steps, archive) = ((state.actor_steps, state.critic_steps), &archive);
-    let actor_learner = Learner::import(&actor, "actor.adam", steps.0, archive).map_err(broken)?;
-    let critic_learner =
-        Learner::import(&critic, "critic.adam", steps.1, archive).map_err(broken)?;
-    let chosen = network(best, "best")?;
-    mappo
-        .env
-        .restore(&state.environments)
-        .map_err(|e| MarlError::broken(&path.join(STATE), e))?;
-    (mappo.actor, mappo.critic, *best) = (actor, critic, chosen);
-    (mappo.actor_learner, mappo.critic_learner) = (actor_learner, critic_learner);
+    let mut actors = mappo.actors.clone();
+    let mut critics = mappo.critics.clone();
+    let mut chosen = best.to_vec();
+    let nets = [("actor", &mut actors), ("critic", &mut critics)];
+    for ((name, nets), steps) in nets.into_iter().zip(&state.steps) {
+        restore(nets, name, steps, &archive).map_err(broken)?;
+    }
+    for (index, best) in chosen.iter_mut().enumerate() {
+        let name = format!("best.{index}");
+        *best = Mlp::import(best.shape().clone(), &name, &archive).map_err(broken)?;
+    }
+    let envs = mappo.envs().count();
+    if state.environments.len() != envs {
+        let reason = format!("holds {} parts of {envs}", state.environments.len());
+        return Err(MarlError::broken(&path.join(STATE), reason));
+    }
+    for (env, snapshot) in mappo.envs_mut().zip(&state.environments) {
+        env.restore(snapshot)
+            .map_err(|e| MarlError::broken(&path.join(STATE), e))?;
+    }
+    best.clone_from_slice(&chosen);
+    (mappo.actors, mappo.critics) = (actors, critics);
     (mappo.norm, mappo.iteration) = (state.norm, state.iteration);
     Ok(state.progress)
+}
+
+/// Brings networks and optimisers to what `archive` holds of them.
+fn restore(
+    nets: &mut [Net],
+    name: &str,
+    steps: &[u64],
+    archive: &Archive,
+) -> std::result::Result<(), karma_nn::NnError> {
+    for (index, net) in nets.iter_mut().enumerate() {
+        let name = format!("{name}.{index}");
+        net.mlp = Mlp::import(net.mlp.shape().clone(), &name, archive)?;
+        let steps = steps.get(index).copied().unwrap_or_default();
+        net.learner = Learner::import(&net.mlp, &format!("{name}.adam"), steps, archive)?;
+    }
+    Ok(())
 }

@@ -1,6 +1,12 @@
 //! What the trainer needs of a world: many environments stepping together on flat arrays.
 
+mod joint;
+pub mod simple_spread;
+
 use karma_nn::Heads;
+
+pub use joint::Joint;
+pub use simple_spread::SimpleSpread;
 
 /// Why a snapshot was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,10 +48,31 @@ impl Outcome {
     }
 }
 
+/// What an agent sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The global state, as every other agent does.
+    State,
+    /// An observation of its own, of so many numbers.
+    Own(usize),
+}
+
+impl Sight {
+    /// Numbers of an agent's own observation; 0 where it sees the state.
+    #[must_use]
+    pub fn own(self) -> usize {
+        match self {
+            Self::State => 0,
+            Self::Own(width) => width,
+        }
+    }
+}
+
 /// Environments of one team, all of one shape.
 ///
 /// A round is `observe → masks → step`, then, where some have ended, `observe` for the value of their
-/// last state and `reset_ended`. What is observed is the global state, seen by every agent.
+/// last state and `reset_ended`. The trainer takes several of them, plays each on a thread of its own
+/// and never lets them meet: nothing that one does may depend on another.
 pub trait VecEnv: Send {
     /// Environments.
     fn envs(&self) -> usize;
@@ -56,11 +83,17 @@ pub trait VecEnv: Send {
     /// Heads and choices of each agent.
     fn heads(&self) -> Heads;
 
-    /// Numbers of one observation.
+    /// Numbers of the global state.
     fn width(&self) -> usize;
 
-    /// Writes the state of every environment, `envs × width`.
-    fn observe(&self, out: &mut [f32]);
+    /// What agents see; the state unless said otherwise.
+    fn sight(&self) -> Sight {
+        Sight::State
+    }
+
+    /// Writes the global state of every environment, `envs × width`, and what every agent sees by
+    /// itself, `envs × agents × sight().own()`.
+    fn observe(&self, states: &mut [f32], own: &mut [f32]);
 
     /// Writes what is allowed now, `envs × agents × heads`, one bit per choice. Called once per step.
     fn masks(&mut self, out: &mut [u8]);

@@ -10,52 +10,28 @@
 //! generator whose state a checkpoint would have to keep.
 
 mod losses;
-mod rollout;
+mod memory;
+mod net;
+mod player;
+mod settings;
+mod view;
 
 use karma_cluster::seed::derive;
-use karma_nn::{Activation, AdamStep, Learner, Mlp, MlpShape, SLOTS};
+use karma_nn::{AdamStep, SLOTS};
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
 use self::{
-    losses::{ActorObjective, ActorWork, CriticObjective, Tally},
-    rollout::{Lane, Rollout},
+    losses::{ActorObjective, ActorWork, Batch, CriticObjective, Tally},
+    memory::Memory,
+    player::{Key, Player},
+    view::Shape,
 };
-use super::{
-    IterationMetrics,
-    env::{Outcome, VecEnv},
-    norm::ValueNorm,
-};
+use super::{IterationMetrics, env::VecEnv, norm::ValueNorm};
 
-pub use rollout::play_greedily;
-
-/// Settings of the algorithm.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Iterations over which learning rate and entropy coefficient fall.
-    pub iterations: u32,
-    /// Steps per rollout and environment.
-    pub steps: usize,
-    /// Width of the two hidden layers of both networks.
-    pub hidden: usize,
-    /// Learning rate at the start.
-    pub learning_rate: f64,
-    /// Discount per step.
-    pub gamma: f64,
-    /// GAE λ.
-    pub gae_lambda: f64,
-    /// Ratio and value clip.
-    pub clip: f64,
-    /// Entropy coefficient at the start.
-    pub entropy: f64,
-    /// Passes over a rollout.
-    pub epochs: u32,
-    /// Minibatches per pass.
-    pub minibatches: usize,
-    /// Weight of the loss that teaches the unmasked policy what masks allow.
-    pub mask_loss: f64,
-    /// Trains towards worse instead of better: the check that training matters.
-    pub flip_advantage: bool,
-}
+pub use net::Net;
+pub use player::play_greedily;
+pub use settings::{CriticInput, Settings};
 
 /// A number that is not finite, and where it first appeared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,70 +44,104 @@ pub struct Fault {
     pub term: &'static str,
 }
 
-/// Both networks with their optimisers, the environments, and the newest rollout.
+impl Fault {
+    fn of_logits(step: usize, agent: usize) -> Self {
+        Self {
+            step,
+            agent: Some(agent),
+            term: "logits",
+        }
+    }
+}
+
+/// The networks with their optimisers, the environments, and the newest rollout.
 #[derive(Debug)]
 pub struct Mappo<E> {
-    /// The environments.
-    pub env: E,
-    /// The policy: state and which agent asks, to logits. Shared by the agents.
-    pub actor: Mlp,
-    /// The value: state to one normalised return per agent.
-    pub critic: Mlp,
-    /// Optimiser of the policy.
-    pub actor_learner: Learner,
-    /// Optimiser of the value.
-    pub critic_learner: Learner,
+    /// Policies: what an agent sees, to its logits.
+    pub actors: Vec<Net>,
+    /// Values: to one normalised return per agent.
+    pub critics: Vec<Net>,
     /// Scale of returns.
     pub norm: ValueNorm,
     /// Iterations done.
     pub iteration: u32,
     settings: Settings,
     seed: u64,
-    rollout: Rollout,
-    lanes: Vec<Lane>,
+    players: Vec<Player<E>>,
     actor_works: Vec<ActorWork>,
     critic_works: Vec<f64>,
 }
 
-impl<E: VecEnv> Mappo<E> {
-    /// Fresh networks at iteration 0.
-    #[must_use]
-    pub fn new(env: E, settings: Settings, seed: u64) -> Self {
-        let (agents, width, heads) = (env.agents(), env.width(), env.heads());
-        let shape = |inputs, outputs| MlpShape {
-            inputs,
-            hidden: vec![settings.hidden; 2],
-            outputs,
-            // D1. tanh, as on-policy trains MPE with.
-            activation: Activation::Tanh,
-        };
-        // D2. Orthogonal weights: gain √2 in hidden layers, 0.01 in the policy's head so that the
-        // first policy is uniform, 1 in the value's; biases 0 (37 details, 2; on-policy).
-        let actor = Mlp::new(
-            shape(width + agents, heads.width()),
-            &mut derive(seed, "actor", 0),
-            0.01,
-        );
-        // D3. The critic is centralised: it sees the global state, once per step of an environment,
-        // and has one output per agent, since agents share the team's reward but not what their
-        // guides pay. Separate networks, separate optimisers (MAPPO).
-        let critic = Mlp::new(shape(width, agents), &mut derive(seed, "critic", 0), 1.0);
-        let rollout = Rollout::new(env.envs(), agents, width, heads);
+/// What all players brought home.
+#[derive(Clone, Copy)]
+struct Rollout<'a> {
+    memories: &'a [&'a Memory],
+    /// Environments of all.
+    envs: usize,
+}
+
+impl<'a> Rollout<'a> {
+    fn of(memories: &'a [&'a Memory]) -> Self {
         Self {
-            actor_learner: Learner::new(&actor),
-            critic_learner: Learner::new(&critic),
+            envs: memories.iter().map(|memory| memory.envs).sum(),
+            memories,
+        }
+    }
+
+    /// Where a cell, counted step by step over all environments, lies.
+    fn find(self, cell: u32) -> (&'a Memory, usize) {
+        let (step, env) = (cell as usize / self.envs, cell as usize % self.envs);
+        // All parts but the last are equal.
+        let part = self.memories[0].envs;
+        let memory = self.memories[env / part];
+        (memory, step * memory.envs + env % part)
+    }
+}
+
+impl<E: VecEnv> Mappo<E> {
+    /// Fresh networks at iteration 0. Each of `envs` is played by one thread at a time; results do
+    /// not depend on which.
+    ///
+    /// # Panics
+    /// If there are none, or all but the last are not equally many, or `settings.sharing` does not
+    /// fit.
+    #[must_use]
+    pub fn new(envs: Vec<E>, settings: Settings, seed: u64) -> Self {
+        let shape = Shape::of(&envs[0]);
+        let mut first = 0;
+        let mut players = Vec::new();
+        for env in envs {
+            assert!(first % players.first().map_or(1, |p: &Player<E>| p.memory.envs) == 0);
+            let count = env.envs();
+            players.push(Player::new(env, first));
+            first += count;
+        }
+        Self {
+            actors: net::actors(shape, &settings, seed),
+            critics: net::critics(shape, &settings, seed),
             norm: ValueNorm::default(),
             iteration: 0,
-            lanes: vec![Lane::default(); env.envs().div_ceil(rollout.chunk())],
             actor_works: vec![ActorWork::default(); SLOTS],
             critic_works: vec![0.0; SLOTS],
-            env,
-            actor,
-            critic,
+            players,
             settings,
             seed,
-            rollout,
         }
+    }
+
+    /// The environments.
+    pub fn envs(&self) -> impl Iterator<Item = &E> {
+        self.players.iter().map(|player| &player.env)
+    }
+
+    /// The environments, to change them.
+    pub fn envs_mut(&mut self) -> impl Iterator<Item = &mut E> {
+        self.players.iter_mut().map(|player| &mut player.env)
+    }
+
+    /// Cells of one step.
+    fn width(&self) -> usize {
+        self.players.iter().map(|p| p.memory.envs).sum()
     }
 
     /// One rollout and its update.
@@ -139,117 +149,173 @@ impl<E: VecEnv> Mappo<E> {
     /// # Errors
     /// [`Fault`]; the networks may then hold a half-done update.
     pub fn iterate(&mut self) -> Result<IterationMetrics, Fault> {
-        let mut metrics = IterationMetrics {
-            iteration: self.iteration,
-            env_steps: u64::from(self.iteration + 1)
-                * (self.settings.steps * self.rollout.envs) as u64,
-            ..IterationMetrics::default()
-        };
-        self.play(&mut metrics)?;
-        self.estimate(&mut metrics)?;
-        self.update(&mut metrics)?;
-        self.iteration += 1;
+        let mut metrics = self.play()?;
+        self.learn(&mut metrics)?;
         Ok(metrics)
+    }
+
+    /// Multiplications and additions that one epoch's pass over one environment step costs, padding
+    /// and everything but matrix products left out: forward, by the weights, and by the inputs of
+    /// every layer but the first.
+    #[must_use]
+    pub fn update_flops(&self) -> usize {
+        let nets = self.actors.iter().chain(&self.critics);
+        nets.map(|net| {
+            let shape = net.mlp.shape();
+            let forward = shape.multiply_adds();
+            let first = shape.inputs * shape.hidden.first().unwrap_or(&shape.outputs);
+            2 * net.view.rows() * (3 * forward - first)
+        })
+        .sum()
     }
 
     // ---------------------------------------------------------------------------------- rollout
 
-    /// Plays `steps` steps in every environment with the current policy.
-    fn play(&mut self, metrics: &mut IterationMetrics) -> Result<(), Fault> {
-        let steps = self.settings.steps;
-        let rollout = &mut self.rollout;
-        rollout.resize(steps);
-        let (envs, agents, width) = (rollout.envs, rollout.agents, rollout.width);
-        let (states, joint) = (envs * width, envs * agents * rollout.heads.heads);
-        let mut outcome = Outcome::new(envs, agents);
-        let mut ended = vec![0.0; states];
-        let mut sums = [0.0_f64; 5];
-        for step in 0..steps {
-            self.env
-                .observe(&mut rollout.states[step * states..(step + 1) * states]);
-            self.env
-                .masks(&mut rollout.masks[step * joint..(step + 1) * joint]);
-            let key = (self.seed, self.iteration);
-            rollout.act(step, &self.actor, key, &mut self.lanes)?;
-            let choices = &rollout.choices[step * joint..(step + 1) * joint];
-            self.env.step(choices, &mut outcome);
-            rollout.pay(step, &outcome)?;
-            for (reward, terms) in outcome.rewards.iter().zip(&outcome.terms) {
-                sums[0] += f64::from(*reward);
-                for (sum, term) in sums[1..4].iter_mut().zip(terms) {
-                    *sum += f64::from(*term);
-                }
-            }
-            sums[4] += outcome.extras.iter().map(|e| f64::from(*e)).sum::<f64>() / agents as f64;
-            if outcome.any_ended() {
-                self.env.observe(&mut ended);
-                rollout.end(step, &outcome, &ended);
-                self.env.reset_ended();
-            }
+    /// First half of [`Self::iterate`]: plays `steps` steps in every environment with the current
+    /// policy and values them.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing has been learned then.
+    pub fn play(&mut self) -> Result<IterationMetrics, Fault> {
+        let (steps, envs) = (self.settings.steps, self.width());
+        let key = Key {
+            seed: self.seed,
+            iteration: self.iteration,
+            envs,
+        };
+        let (actors, critics) = (&self.actors, &self.critics);
+        let played: Vec<Result<(), Fault>> = self
+            .players
+            .par_iter_mut()
+            .with_max_len(1)
+            .map(|player| {
+                player.play(steps, actors, key)?;
+                player.memory.value(critics)
+            })
+            .collect();
+        // The first in time, whichever thread met it.
+        let faults = played.into_iter().filter_map(Result::err);
+        if let Some(fault) = faults.min_by_key(|fault| fault.step) {
+            return Err(fault);
         }
-        self.env.observe(&mut rollout.states[steps * states..]);
         let count = (steps * envs) as f64;
-        let [reward, resilience, success, pods, extra] = sums.map(|sum| sum / count);
-        (metrics.reward, metrics.resilience) = (reward, resilience);
-        (metrics.success, metrics.pods, metrics.guide_reward) = (success, pods, extra);
-        metrics.mask_violation_rate = rollout.mask_violation_rate();
-        Ok(())
+        let mut sums = player::Sums::default();
+        let mut violations = 0;
+        for player in &self.players {
+            for (sum, of) in sums.iter_mut().zip(player.sums) {
+                *sum += of / count;
+            }
+            violations += player.memory.violations();
+        }
+        let [reward, resilience, success, pods, guide_reward] = sums;
+        let joint = self.players[0].memory.shape.joint();
+        let mut metrics = IterationMetrics {
+            iteration: self.iteration,
+            env_steps: u64::from(self.iteration + 1) * (steps * envs) as u64,
+            reward,
+            resilience,
+            success,
+            pods,
+            guide_reward,
+            mask_violation_rate: violations as f64 / (count * joint as f64),
+            ..IterationMetrics::default()
+        };
+        self.estimate(&mut metrics);
+        Ok(metrics)
     }
 
     // ------------------------------------------------------------------------------- advantages
 
-    /// Values of all states, advantages and returns.
-    fn estimate(&mut self, metrics: &mut IterationMetrics) -> Result<(), Fault> {
-        let rollout = &mut self.rollout;
-        rollout.value_all(&self.critic)?;
+    /// Advantages and returns.
+    fn estimate(&mut self, metrics: &mut IterationMetrics) {
         // D6. The critic speaks in normalised returns; advantages are taken in real ones (on-policy,
         // ValueNorm).
-        let (gamma, lambda) = (self.settings.gamma, self.settings.gae_lambda);
+        let (gamma, lambda) = (self.settings.gamma as f32, self.settings.gae_lambda as f32);
+        let steps = self.settings.steps;
         // D7. Before the first update the scale comes from rewards alone. Returns bootstrapped from an
         // untrained critic creep to theirs over dozens of iterations, and a clipped critic after them.
-        if self.norm.is_fresh() {
-            rollout.returns_without_values(gamma as f32);
-            self.norm.update(&rollout.returns);
+        if self.norm.is_fresh() && !self.settings.raw_values {
+            let rewards = in_order(&self.players, steps, |m| &m.rewards);
+            let (count, sum) = (
+                rewards.clone().count(),
+                rewards.map(|r| f64::from(*r)).sum::<f64>(),
+            );
+            // Beyond lies the long-run mean.
+            let beyond = sum as f32 / count as f32 / (1.0 - gamma).max(1e-3);
+            for player in &mut self.players {
+                player.memory.returns_without_values(gamma, beyond);
+            }
+            self.norm
+                .update(in_order(&self.players, steps, |m| &m.returns));
         }
-        rollout.advantages(&self.norm, gamma as f32, lambda as f32);
-        metrics.explained_variance = rollout.explained_variance(&self.norm);
-        // D8. Statistics of returns move once per iteration, before the update, so that every
-        // minibatch has the same targets; the old values, against which changes of the critic are
-        // clipped, are brought to the new scale.
-        let old = self.norm.clone();
-        self.norm.update(&rollout.returns);
-        for value in &mut rollout.values {
-            *value = self.norm.normalize(old.denormalize(*value));
-        }
-        for target in &mut rollout.returns {
-            *target = self.norm.normalize(*target);
+        let norm = &self.norm;
+        self.players
+            .par_iter_mut()
+            .for_each(|player| player.memory.estimate(norm, gamma, lambda));
+        metrics.explained_variance = self.explained_variance();
+        if !self.settings.raw_values {
+            self.rescale();
         }
         // D9. Advantages are normalised over the whole rollout, once, ε = 1e-5 (on-policy; others do
         // it per minibatch).
-        let count = rollout.advantages.len() as f64;
-        let mean = rollout
-            .advantages
-            .iter()
-            .map(|a| f64::from(*a))
-            .sum::<f64>()
-            / count;
+        let all = in_order(&self.players, steps, |m| &m.advantages);
+        let count = all.clone().count() as f64;
+        let mean = all.clone().map(|a| f64::from(*a)).sum::<f64>() / count;
         let square = |a: &f32| (f64::from(*a) - mean).powi(2);
-        let deviation = (rollout.advantages.iter().map(square).sum::<f64>() / count).sqrt();
+        let deviation = (all.map(square).sum::<f64>() / count).sqrt();
         let sign = if self.settings.flip_advantage {
             -1.0
         } else {
             1.0
         };
-        for advantage in &mut rollout.advantages {
-            *advantage = (sign * (f64::from(*advantage) - mean) / (deviation + 1e-5)) as f32;
+        for player in &mut self.players {
+            for advantage in &mut player.memory.advantages {
+                *advantage = (sign * (f64::from(*advantage) - mean) / (deviation + 1e-5)) as f32;
+            }
         }
-        Ok(())
+    }
+
+    /// D8. Statistics of returns move once per iteration, before the update, so that every minibatch
+    /// has the same targets; the old values, against which changes of the critic are clipped, are
+    /// brought to the new scale.
+    fn rescale(&mut self) {
+        let old = self.norm.clone();
+        let returns = in_order(&self.players, self.settings.steps, |m| &m.returns);
+        self.norm.update(returns);
+        let norm = &self.norm;
+        for player in &mut self.players {
+            for value in &mut player.memory.values {
+                *value = norm.normalize(old.denormalize(*value));
+            }
+            for target in &mut player.memory.returns {
+                *target = norm.normalize(*target);
+            }
+        }
+    }
+
+    /// Share of the variance of raw returns that values explain.
+    fn explained_variance(&self) -> f64 {
+        let steps = self.settings.steps;
+        let returns = in_order(&self.players, steps, |m| &m.returns);
+        let count = returns.clone().count() as f64;
+        let mean = returns.clone().map(|r| f64::from(*r)).sum::<f64>() / count;
+        let values = in_order(&self.players, steps, |m| &m.values);
+        let (mut left, mut all) = (0.0, 0.0);
+        for (target, value) in returns.zip(values) {
+            left += f64::from(target - self.norm.denormalize(*value)).powi(2);
+            all += (f64::from(*target) - mean).powi(2);
+        }
+        if all > 0.0 { 1.0 - left / all } else { 0.0 }
     }
 
     // ----------------------------------------------------------------------------------- update
 
-    /// Epochs of minibatches over the rollout.
-    fn update(&mut self, metrics: &mut IterationMetrics) -> Result<(), Fault> {
+    /// Second half of [`Self::iterate`]: epochs of minibatches over what was played. Adds to what
+    /// [`Self::play`] gave.
+    ///
+    /// # Errors
+    /// [`Fault`]; the networks may then hold a half-done update.
+    pub fn learn(&mut self, metrics: &mut IterationMetrics) -> Result<(), Fault> {
         // D10. The learning rate falls linearly to 0 (37 details, 4), the entropy coefficient to a
         // tenth.
         let done = f64::from(self.iteration) / f64::from(self.settings.iterations.max(1));
@@ -261,10 +327,11 @@ impl<E: VecEnv> Mappo<E> {
             // has ε = 1e-5 (37 details, 3).
             clip_norm: 0.5,
         };
-        let entropy = (self.settings.entropy * (0.1 + 0.9 * left)) as f32;
+        let kept = self.settings.entropy_left;
+        let entropy = (self.settings.entropy * (kept + (1.0 - kept) * left)) as f32;
         let mask_loss = self.settings.mask_loss as f32;
         let (count, parts) = (
-            self.settings.steps * self.rollout.envs,
+            self.settings.steps * self.width(),
             self.settings.minibatches,
         );
         let mut tally = Tally::default();
@@ -288,7 +355,8 @@ impl<E: VecEnv> Mappo<E> {
             metrics.epochs = epoch + 1;
             // D13. An iteration stops early where the policy has moved too far from the one that
             // played (Spinning Up; stable-baselines).
-            if (tally.kl - before.kl) / (tally.rows - before.rows).max(1.0) > KL_STOP {
+            let kl = (tally.kl - before.kl) / (tally.rows - before.rows).max(1.0);
+            if self.settings.kl_stop.is_some_and(|most| kl > most) {
                 break;
             }
         }
@@ -297,12 +365,13 @@ impl<E: VecEnv> Mappo<E> {
         metrics.clip_fraction = tally.clipped / rows;
         metrics.entropy = tally.entropy / rows;
         metrics.value_loss = tally.value_loss / rows;
-        let heads = self.rollout.heads.heads as f64;
+        let heads = self.players[0].memory.shape.heads.heads as f64;
         metrics.forbidden_mass = (mask_loss > 0.0).then(|| tally.forbidden / (rows * heads));
+        self.iteration += 1;
         Ok(())
     }
 
-    /// One step of both networks on the steps in `order`.
+    /// One step of all networks on the cells in `order`.
     fn minibatch(
         &mut self,
         order: &[u32],
@@ -311,45 +380,62 @@ impl<E: VecEnv> Mappo<E> {
         tally: &mut Tally,
     ) -> Result<(), &'static str> {
         self.policy_gradient(order, weights, tally);
-        self.actor_learner
-            .step(&mut self.actor, adam)
-            .map_err(|_| "gradient of the policy")?;
-        let objective = CriticObjective {
-            rollout: &self.rollout,
-            order,
-            clip: self.settings.clip as f32,
-        };
-        let works = &mut self.critic_works;
-        works.fill(0.0);
-        self.critic_learner
-            .gradient(&self.critic, order.len(), &objective, works);
-        tally.value_loss += works.iter().sum::<f64>();
-        self.critic_learner
-            .step(&mut self.critic, adam)
-            .map_err(|_| "gradient of the value")?;
+        for net in &mut self.actors {
+            net.learner
+                .step(&mut net.mlp, adam)
+                .map_err(|_| "gradient of the policy")?;
+        }
+        let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
+        let rollout = Rollout::of(&memories);
+        for net in &mut self.critics {
+            let batch = Batch {
+                rollout,
+                order,
+                view: &net.view,
+            };
+            let clip = self.settings.clip as f32;
+            let works = &mut self.critic_works;
+            works.fill(0.0);
+            let objective = CriticObjective { batch, clip };
+            net.learner
+                .gradient(&net.mlp, batch.rows(), &objective, works);
+            tally.value_loss += works.iter().sum::<f64>();
+            net.learner
+                .step(&mut net.mlp, adam)
+                .map_err(|_| "gradient of the value")?;
+        }
         Ok(())
     }
 
-    /// Gradient of the policy's loss, with the weights of its entropy and of its masks.
+    /// Gradients of the policies' losses, with the weights of their entropy and of their masks.
     fn policy_gradient(
         &mut self,
         order: &[u32],
         (entropy, mask_loss): (f32, f32),
         tally: &mut Tally,
     ) {
-        let objective = ActorObjective {
-            rollout: &self.rollout,
-            level: self.actor.level(),
-            order,
-            clip: self.settings.clip as f32,
-            entropy,
-            mask_loss,
-        };
-        let (rows, works) = (order.len() * self.rollout.agents, &mut self.actor_works);
-        works.iter_mut().for_each(|w| w.sums = Tally::default());
-        self.actor_learner
-            .gradient(&self.actor, rows, &objective, works);
-        works.iter().for_each(|w| tally.add(&w.sums));
+        let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
+        let rollout = Rollout::of(&memories);
+        for net in &mut self.actors {
+            let batch = Batch {
+                rollout,
+                order,
+                view: &net.view,
+            };
+            let objective = ActorObjective {
+                batch,
+                heads: memories[0].shape.heads,
+                level: net.mlp.level(),
+                clip: self.settings.clip as f32,
+                entropy,
+                mask_loss,
+            };
+            let works = &mut self.actor_works;
+            works.iter_mut().for_each(|w| w.sums = Tally::default());
+            net.learner
+                .gradient(&net.mlp, batch.rows(), &objective, works);
+            works.iter().for_each(|w| tally.add(&w.sums));
+        }
     }
 
     /// Plays, and gives the largest distance of a ratio from one and the number of clipped ratios
@@ -359,14 +445,25 @@ impl<E: VecEnv> Mappo<E> {
     /// [`Fault`] as [`Self::iterate`].
     #[doc(hidden)]
     pub fn probe(&mut self) -> Result<(f64, f64), Fault> {
-        self.play(&mut IterationMetrics::default())?;
-        self.estimate(&mut IterationMetrics::default())?;
-        let order: Vec<u32> = (0..(self.settings.steps * self.rollout.envs) as u32).collect();
+        self.play()?;
+        let order: Vec<u32> = (0..(self.settings.steps * self.width()) as u32).collect();
         let mut tally = Tally::default();
         self.policy_gradient(&order, (0.0, 0.0), &mut tally);
         Ok((tally.largest, tally.clipped))
     }
 }
 
-/// Mean divergence of an epoch above which the iteration's update stops.
-const KL_STOP: f64 = 0.03;
+/// Numbers of all agents in all environments, step by step, so that sums over them do not depend on
+/// how environments are dealt to players.
+fn in_order<E>(
+    players: &[Player<E>],
+    steps: usize,
+    of: fn(&Memory) -> &[f32],
+) -> impl Iterator<Item = &f32> + Clone {
+    (0..steps).flat_map(move |step| {
+        players.iter().flat_map(move |player| {
+            let row = player.memory.row();
+            &of(&player.memory)[step * row..(step + 1) * row]
+        })
+    })
+}

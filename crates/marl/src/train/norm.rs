@@ -22,10 +22,10 @@ impl ValueNorm {
     }
 
     /// Takes in one rollout's returns.
-    pub fn update(&mut self, returns: &[f32]) {
-        let count = returns.len().max(1) as f64;
-        let mean = returns.iter().map(|r| f64::from(*r)).sum::<f64>() / count;
-        let square = returns.iter().map(|r| f64::from(*r).powi(2)).sum::<f64>() / count;
+    pub fn update<'a>(&mut self, returns: impl Iterator<Item = &'a f32> + Clone) {
+        let count = returns.clone().count().max(1) as f64;
+        let mean = returns.clone().map(|r| f64::from(*r)).sum::<f64>() / count;
+        let square = returns.map(|r| f64::from(*r).powi(2)).sum::<f64>() / count;
         self.mean = KEEP * self.mean + (1.0 - KEEP) * mean;
         self.square = KEEP * self.square + (1.0 - KEEP) * square;
         self.weight = KEEP * self.weight + (1.0 - KEEP);
@@ -65,7 +65,7 @@ mod tests {
     fn the_first_update_counts_fully_and_values_make_the_round_trip() {
         let mut norm = ValueNorm::default();
         assert!((norm.normalize(3.0) - 3.0).abs() < 1e-6);
-        norm.update(&[1.0, 3.0]);
+        norm.update([1.0, 3.0].iter());
         assert!(norm.normalize(2.0).abs() < 1e-6);
         assert!((norm.normalize(3.0) - 1.0).abs() < 1e-6);
         for value in [-4.0, 0.0, 7.5] {
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn constant_returns_do_not_divide_by_zero() {
         let mut norm = ValueNorm::default();
-        norm.update(&[2.0; 8]);
+        norm.update([2.0; 8].iter());
         assert!(norm.normalize(2.1).is_finite());
     }
 }

@@ -14,7 +14,7 @@ use super::{
     IterationMetrics,
     checkpoint::{self, Progress},
     env::VecEnv,
-    mappo::{Fault, Mappo, play_greedily},
+    mappo::{Fault, Mappo, Net, play_greedily},
 };
 use crate::{
     bundle::{hex, sha256},
@@ -44,10 +44,10 @@ pub struct Run<E> {
     /// The algorithm.
     pub mappo: Mappo<E>,
     plan: Plan,
-    validation: E,
+    validation: Vec<E>,
     /// Where every validation starts.
-    start: Vec<u8>,
-    best: Mlp,
+    start: Vec<Vec<u8>>,
+    best: Vec<Mlp>,
     progress: Progress,
     /// What the metrics come to so far.
     told: Sha256,
@@ -56,10 +56,10 @@ pub struct Run<E> {
 impl<E: VecEnv> Run<E> {
     /// A run at its start. `validation` is played from where it stands now, each time the same.
     #[must_use]
-    pub fn new(mappo: Mappo<E>, validation: E, plan: Plan) -> Self {
+    pub fn new(mappo: Mappo<E>, validation: Vec<E>, plan: Plan) -> Self {
         Self {
-            best: mappo.actor.clone(),
-            start: validation.snapshot(),
+            best: networks(&mappo.actors),
+            start: validation.iter().map(VecEnv::snapshot).collect(),
             progress: Progress::default(),
             told: Sha256::new(),
             mappo,
@@ -68,7 +68,7 @@ impl<E: VecEnv> Run<E> {
         }
     }
 
-    /// Trains to the end, or continues from the newest checkpoint in `dir`, and gives the policy with
+    /// Trains to the end, or continues from the newest checkpoint in `dir`, and gives the policies with
     /// the best validation. `each` hears every iteration, those already done included.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl<E: VecEnv> Run<E> {
         watch: &dyn Watch,
         each: &mut dyn FnMut(&IterationMetrics),
         dir: &Path,
-    ) -> Result<Mlp> {
+    ) -> Result<Vec<Mlp>> {
         let path = dir.join("metrics.jsonl");
         self.resume(dir, &path, each)?;
         let total = u64::from(self.plan.iterations);
@@ -185,14 +185,16 @@ impl<E: VecEnv> Run<E> {
 
     /// Plays the greedy policy in the validation games and keeps it if it is the best so far.
     fn validate(&mut self, iteration: u32) -> Result<f64> {
-        let restored = self.validation.restore(&self.start);
-        assert!(restored.is_ok(), "the validation games' own snapshot");
+        for (games, start) in self.validation.iter_mut().zip(&self.start) {
+            let restored = games.restore(start);
+            assert!(restored.is_ok(), "the validation games' own snapshot");
+        }
         let steps = self.plan.validation_steps;
-        let reward = play_greedily(&mut self.validation, &self.mappo.actor, steps)
+        let reward = play_greedily(&mut self.validation, &self.mappo.actors, steps)
             .map_err(|fault| self.fault(iteration, fault))?;
         if self.progress.best.is_none_or(|best| reward > best) {
             self.progress.best = Some(reward);
-            self.best = self.mappo.actor.clone();
+            self.best = networks(&self.mappo.actors);
         }
         Ok(reward)
     }
@@ -225,6 +227,10 @@ impl<E: VecEnv> Run<E> {
             term: fault.term,
         }
     }
+}
+
+fn networks(nets: &[Net]) -> Vec<Mlp> {
+    nets.iter().map(|net| net.mlp.clone()).collect()
 }
 
 /// Appends one line, in one write, so that a killed run leaves whole lines and at most one part.

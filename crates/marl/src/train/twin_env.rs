@@ -42,15 +42,26 @@ struct Snapshot {
 const CHUNK: usize = 16;
 
 impl TwinEnv {
-    /// `games` games of `scenario`'s training variants.
+    /// `games` games of `scenario`'s training variants, in parts that play apart from one another.
     #[must_use]
-    pub fn new(twin: &Twin, scenario: &Scenario, guides: Guides, games: usize, seed: u64) -> Self {
+    pub fn parts(
+        twin: &Twin,
+        scenario: &Scenario,
+        guides: &Guides,
+        games: usize,
+        seed: u64,
+    ) -> Vec<Self> {
+        let parts = Games::new(twin, scenario, games, seed).split();
+        let of = |games| Self::new(games, scenario, guides.clone());
+        parts.into_iter().map(of).collect()
+    }
+
+    fn new(games: Games, scenario: &Scenario, guides: Guides) -> Self {
         let side = Side {
             history: guides.history(),
             guidance: Guidance::default(),
         };
         Self {
-            games: Games::new(twin, scenario, games, seed),
             encoder: Encoder::new(scenario),
             guides,
             reward: RewardModel::new(scenario),
@@ -59,8 +70,9 @@ impl TwinEnv {
                 heads: scenario.services.len(),
                 choices: CHOICES,
             },
-            sides: vec![side; games],
-            desired: vec![0; games * scenario.services.len()],
+            sides: vec![side; games.games()],
+            desired: vec![0; games.games() * scenario.services.len()],
+            games,
         }
     }
 }
@@ -82,7 +94,7 @@ impl VecEnv for TwinEnv {
         self.encoder.width()
     }
 
-    fn observe(&self, out: &mut [f32]) {
+    fn observe(&self, out: &mut [f32], _: &mut [f32]) {
         let (services, width) = (self.heads.heads, self.width());
         let (before, now) = (self.games.previous(), self.games.metrics());
         out.par_chunks_mut(CHUNK * width)

@@ -2,9 +2,11 @@
 
 use karma_marl::train::{
     IterationMetrics,
-    env::VecEnv,
+    env::{Joint, VecEnv},
     mappo::{Mappo, Settings, play_greedily},
 };
+
+use karma_nn::Mlp;
 
 use crate::toys::{Ill, Matrix, Queue, settings};
 
@@ -14,12 +16,17 @@ fn trained<E: VecEnv + Clone>(
     settings: Settings,
     seed: u64,
 ) -> (f64, Vec<IterationMetrics>, Mappo<E>) {
-    let mut mappo = Mappo::new(env.clone(), settings.clone(), seed);
+    let mut mappo = Mappo::new(vec![env.clone()], settings.clone(), seed);
     let metrics = (0..settings.iterations)
         .map(|_| mappo.iterate().unwrap())
         .collect();
-    let reward = play_greedily(&mut env.clone(), &mappo.actor, 300).unwrap();
+    let reward = play_greedily(&mut [env.clone()], &mappo.actors, 300).unwrap();
     (reward, metrics, mappo)
+}
+
+fn networks<E: VecEnv>(mappo: &Mappo<E>) -> Vec<Mlp> {
+    let nets = mappo.actors.iter().chain(&mappo.critics);
+    nets.map(|net| net.mlp.clone()).collect()
 }
 
 #[test]
@@ -33,15 +40,15 @@ fn a_matrix_game_is_solved() {
 }
 
 #[test]
-fn the_climbing_game_reaches_its_safe_plateau_in_most_seeds() {
+fn the_climbing_game_reaches_its_safe_plateau_in_nine_of_ten_seeds() {
     let settings = Settings {
         entropy: 0.3,
         ..settings(80)
     };
-    let good = (0..5)
+    let good = (0..10)
         .filter(|seed| trained(&Matrix::climbing(), settings.clone(), *seed).0 >= 6.8)
         .count();
-    assert!(good >= 4, "{good} of 5 seeds");
+    assert!(good >= 9, "{good} of 10 seeds");
 }
 
 #[test]
@@ -84,24 +91,24 @@ fn what_masks_forbid_is_learned_where_it_is_taught() {
 fn masks_hold_in_rollout_and_update() {
     let mut env = Matrix::easy();
     env.mask = 0b011;
-    let mut mappo = Mappo::new(env.clone(), settings(60), 1);
+    let mut mappo = Mappo::new(vec![env.clone()], settings(60), 1);
     let metrics: Vec<_> = (0..30).map(|_| mappo.iterate().unwrap()).collect();
-    let reward = play_greedily(&mut env, &mappo.actor, 10).unwrap();
+    let reward = play_greedily(&mut [env], &mappo.actors, 10).unwrap();
     assert!((reward - 2.0).abs() < 0.01, "{reward}");
     assert!(metrics.iter().all(|m| m.mask_violation_rate == 0.0));
     // The logits of the forbidden choice only ever moved through the other weights: the bias of
     // its output got exactly no gradient.
-    let (_, biases) = mappo.actor.layer(2);
+    let (_, biases) = mappo.actors[0].mlp.layer(2);
     assert_eq!(biases[2], 0.0);
     assert!(biases[0] != 0.0);
-    mappo.env.mask = 0b111;
+    mappo.envs_mut().for_each(|env| env.mask = 0b111);
     mappo.iterate().unwrap();
-    assert!(mappo.actor.layer(2).1[2] != 0.0);
+    assert!(mappo.actors[0].mlp.layer(2).1[2] != 0.0);
 }
 
 #[test]
 fn before_the_first_update_every_ratio_is_one() {
-    let mut mappo = Mappo::new(Queue::new(40), settings(10), 3);
+    let mut mappo = Mappo::new(vec![Queue::new(40)], settings(10), 3);
     assert_eq!(mappo.probe().unwrap(), (0.0, 0.0));
     mappo.iterate().unwrap();
     assert_eq!(mappo.probe().unwrap(), (0.0, 0.0));
@@ -116,7 +123,7 @@ fn one_and_many_threads_give_equal_bits() {
             .unwrap();
         pool.install(|| {
             let (reward, metrics, mappo) = trained(&Queue::new(100), settings(5), 9);
-            (reward, metrics, mappo.actor, mappo.critic)
+            (reward, metrics, networks(&mappo))
         })
     };
     let one = run(1);
@@ -126,10 +133,52 @@ fn one_and_many_threads_give_equal_bits() {
 
 #[test]
 fn a_reward_that_is_not_a_number_is_named() {
-    let mut mappo = Mappo::new(Ill::at(Matrix::easy(), 2), settings(5), 1);
+    let mut mappo = Mappo::new(vec![Ill::at(Matrix::easy(), 2)], settings(5), 1);
     let fault = mappo.iterate().unwrap_err();
     assert_eq!(
         (fault.step, fault.agent, fault.term),
         (2, Some(1), "reward")
     );
+}
+
+#[test]
+fn a_team_seen_as_one_agent_learns_a_matrix_game() {
+    let env = Joint::new(Matrix::easy());
+    assert_eq!((env.agents(), env.heads().heads), (1, 2));
+    let (reward, ..) = trained(&env, settings(30), 1);
+    assert!(reward > 3.99, "{reward}");
+}
+
+#[test]
+fn one_pass_without_clips_is_advantage_actor_critic() {
+    // A2C is PPO with one epoch of one minibatch (Huang et al., 2022): no ratio ever leaves one.
+    let a2c = Settings {
+        epochs: 1,
+        minibatches: 1,
+        clip: f64::INFINITY,
+        learning_rate: 1e-2,
+        ..settings(120)
+    };
+    let (reward, metrics, _) = trained(&Matrix::easy(), a2c, 1);
+    assert!(reward > 3.99, "{reward}");
+    assert!(metrics.iter().all(|m| m.clip_fraction == 0.0));
+}
+
+#[test]
+fn how_environments_are_dealt_to_parts_does_not_matter() {
+    let run = |sizes: &[usize]| {
+        let mut all = Queue::new(24).state.into_iter();
+        let parts = sizes.iter().map(|size| Queue {
+            envs: *size,
+            state: all.by_ref().take(*size).collect(),
+        });
+        let mut mappo = Mappo::new(parts.collect(), settings(3), 4);
+        for _ in 0..3 {
+            mappo.iterate().unwrap();
+        }
+        networks(&mappo)
+    };
+    let whole = run(&[24]);
+    assert_eq!(whole, run(&[10, 10, 4]));
+    assert_eq!(whole, run(&[8, 8, 8]));
 }

@@ -30,11 +30,11 @@ fn plan() -> Plan {
 }
 
 fn run(plan: Plan) -> Run<Queue> {
-    let mappo = Mappo::new(Queue::new(30), settings(12), 5);
-    Run::new(mappo, Queue::new(6), plan)
+    let mappo = Mappo::new(vec![Queue::new(30)], settings(12), 5);
+    Run::new(mappo, vec![Queue::new(6)], plan)
 }
 
-fn train(run: &mut Run<Queue>, watch: &dyn Watch, dir: &Path) -> Result<Mlp, MarlError> {
+fn train(run: &mut Run<Queue>, watch: &dyn Watch, dir: &Path) -> Result<Vec<Mlp>, MarlError> {
     run.train(watch, &mut |_| {}, dir)
 }
 
@@ -108,8 +108,8 @@ fn a_finished_run_gives_its_policy_again() {
 #[test]
 fn a_run_whose_numbers_explode_says_where_and_goes_on_from_its_last_good_checkpoint() {
     let run = |ill| {
-        let mappo = Mappo::new(Ill::at(Queue::new(30), ill), settings(12), 5);
-        Run::new(mappo, Ill::at(Queue::new(6), u32::MAX), plan())
+        let mappo = Mappo::new(vec![Ill::at(Queue::new(30), ill)], settings(12), 5);
+        Run::new(mappo, vec![Ill::at(Queue::new(6), u32::MAX)], plan())
     };
     let (whole, broken) = (Folder::new("sound"), Folder::new("exploded"));
     let expected = run(u32::MAX)
@@ -179,8 +179,8 @@ fn networks_of_another_checkpoint_are_not_taken_for_those_of_this_one() {
 fn metrics_of_another_run_are_not_taken_for_those_of_this_one() {
     let (mine, other) = (Folder::new("own metrics"), Folder::new("other metrics"));
     train(&mut run(plan()), &Silent, mine.path()).unwrap();
-    let mappo = Mappo::new(Queue::new(30), settings(12), 6);
-    let mut of_another_seed = Run::new(mappo, Queue::new(6), plan());
+    let mappo = Mappo::new(vec![Queue::new(30)], settings(12), 6);
+    let mut of_another_seed = Run::new(mappo, vec![Queue::new(6)], plan());
     train(&mut of_another_seed, &Silent, other.path()).unwrap();
     let metrics = mine.path().join("metrics.jsonl");
     let told = fs::read_to_string(&metrics).unwrap();
@@ -223,9 +223,9 @@ fn the_early_stop_needs_both_a_high_mean_and_a_small_deviation() {
             iterations: 30,
             ..plan()
         };
-        let mappo = Mappo::new(Matrix::easy(), settings(30), 1);
+        let mappo = Mappo::new(vec![Matrix::easy()], settings(30), 1);
         let mut heard: Vec<IterationMetrics> = Vec::new();
-        Run::new(mappo, Matrix::easy(), plan)
+        Run::new(mappo, vec![Matrix::easy()], plan)
             .train(&Silent, &mut |m| heard.push(m.clone()), folder.path())
             .unwrap();
         heard

@@ -4,6 +4,7 @@
 mod bundles;
 mod learning;
 mod long_runs;
+mod spread;
 mod teams;
 mod toys;
 mod twins;

@@ -2,7 +2,7 @@
 
 use karma_marl::train::{
     env::{Outcome, SnapshotError, VecEnv},
-    mappo::Settings,
+    mappo::{CriticInput, Settings},
 };
 use karma_nn::Heads;
 
@@ -53,7 +53,7 @@ impl VecEnv for Matrix {
     fn width(&self) -> usize {
         1
     }
-    fn observe(&self, out: &mut [f32]) {
+    fn observe(&self, out: &mut [f32], _: &mut [f32]) {
         out.fill(1.0);
     }
     fn masks(&mut self, out: &mut [u8]) {
@@ -159,7 +159,7 @@ impl VecEnv for Queue {
     fn width(&self) -> usize {
         6
     }
-    fn observe(&self, out: &mut [f32]) {
+    fn observe(&self, out: &mut [f32], _: &mut [f32]) {
         for (state, out) in self.state.iter().zip(out.chunks_exact_mut(6)) {
             let before = Self::load(state.time.saturating_sub(1));
             out.copy_from_slice(&[
@@ -252,8 +252,8 @@ impl<E: VecEnv> VecEnv for Ill<E> {
     fn width(&self) -> usize {
         self.world.width()
     }
-    fn observe(&self, out: &mut [f32]) {
-        self.world.observe(out);
+    fn observe(&self, states: &mut [f32], own: &mut [f32]) {
+        self.world.observe(states, own);
     }
     fn masks(&mut self, out: &mut [u8]) {
         self.world.masks(out);
@@ -291,6 +291,11 @@ pub(crate) fn settings(iterations: u32) -> Settings {
         gae_lambda: 0.95,
         clip: 0.2,
         entropy: 0.01,
+        entropy_left: 0.1,
+        kl_stop: Some(0.03),
+        raw_values: false,
+        critic: CriticInput::Team,
+        sharing: Vec::new(),
         epochs: 4,
         minibatches: 4,
         mask_loss: 0.0,

@@ -45,7 +45,7 @@ fn train(
         .unwrap();
     pool.install(|| {
         let settings = scenario.train;
-        Trainer::new(twin, scenario, guides.clone(), &settings, 1).run(watch, &mut |_| {}, dir)
+        Trainer::new(twin, scenario, guides, &settings, 1).run(watch, &mut |_| {}, dir)
     })
 }
 
@@ -79,7 +79,7 @@ fn training_gives_the_same_bytes_at_any_thread_count_and_after_a_stop() {
 #[test]
 fn games_go_on_from_a_snapshot_with_the_same_bits() {
     let (scenario, twin, guides) = smoke();
-    let mut env = TwinEnv::new(&twin, &scenario, guides, 20, 3);
+    let mut env = TwinEnv::parts(&twin, &scenario, &guides, 20, 3).remove(0);
     let rows = 20 * env.agents();
     let mut masks = vec![0; rows * env.heads().heads];
     let mut choices = masks.clone();

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use karma_nn::{Level, Objective, categorical::Distributions};
+use karma_nn::{Heads, Level, Objective, categorical::Distributions};
 
-use super::rollout::Rollout;
+use super::{Rollout, memory::Memory, view::View};
 
 /// Sums over the rows of minibatches.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +40,9 @@ pub(super) struct ActorWork {
     masks: Vec<u8>,
     all: Vec<u8>,
     choices: Vec<u8>,
+    /// Log-probabilities under the policy that played.
+    played: Vec<f32>,
+    advantages: Vec<f32>,
     log_probs: Vec<f32>,
     entropy: Vec<f32>,
     ratios: Vec<f32>,
@@ -47,67 +50,91 @@ pub(super) struct ActorWork {
     pub(super) sums: Tally,
 }
 
+impl ActorWork {
+    /// Collects what was played in `rows`.
+    fn gather(&mut self, batch: Batch<'_>, heads: usize, rows: Range<usize>) {
+        self.masks.clear();
+        self.choices.clear();
+        self.played.clear();
+        self.advantages.clear();
+        for row in rows {
+            let (memory, cell, slot) = batch.at(row);
+            for agent in batch.view.agents_of(slot) {
+                let at = cell * memory.shape.agents + agent;
+                let span = at * heads..(at + 1) * heads;
+                self.masks.extend_from_slice(&memory.masks[span.clone()]);
+                self.choices.extend_from_slice(&memory.choices[span]);
+                self.played.push(memory.log_probs[at]);
+                self.advantages.push(memory.advantages[at]);
+            }
+        }
+    }
+}
+
+/// The rows of a minibatch: those of a view, in the cells of `order`.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub(super) rollout: Rollout<'a>,
+    pub(super) order: &'a [u32],
+    pub(super) view: &'a View,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn rows(self) -> usize {
+        self.order.len() * self.view.rows()
+    }
+
+    /// Memory and cell of a row, and which of the cell's rows it is.
+    fn at(self, row: usize) -> (&'a Memory, usize, usize) {
+        let rows = self.view.rows();
+        let (memory, cell) = self.rollout.find(self.order[row / rows]);
+        (memory, cell, row % rows)
+    }
+
+    fn input(self, row: usize, input: &mut [f32]) {
+        let (memory, cell, slot) = self.at(row);
+        self.view.write(&memory.seen, cell, slot, input);
+    }
+}
+
 /// The clipped surrogate on a minibatch; a row is one agent at one step.
 pub(super) struct ActorObjective<'a> {
-    pub(super) rollout: &'a Rollout,
+    pub(super) batch: Batch<'a>,
+    pub(super) heads: Heads,
     pub(super) level: Level,
-    pub(super) order: &'a [u32],
     pub(super) clip: f32,
     pub(super) entropy: f32,
     pub(super) mask_loss: f32,
-}
-
-impl ActorObjective<'_> {
-    /// Index into the rollout of a row of the minibatch.
-    fn at(&self, row: usize) -> usize {
-        let agents = self.rollout.agents;
-        self.order[row / agents] as usize * agents + row % agents
-    }
 }
 
 impl Objective for ActorObjective<'_> {
     type Work = ActorWork;
 
     fn input(&self, row: usize, input: &mut [f32]) {
-        let (width, agents) = (self.rollout.width, self.rollout.agents);
-        let step = self.order[row / agents] as usize;
-        input[..width].copy_from_slice(&self.rollout.states[step * width..(step + 1) * width]);
-        input[width..].fill(0.0);
-        input[width + row % agents] = 1.0;
+        self.batch.input(row, input);
     }
 
     fn loss(&self, rows: Range<usize>, out: &[f32], d_out: &mut [f32], work: &mut ActorWork) {
-        let (rollout, heads) = (self.rollout, self.rollout.heads.heads);
-        work.masks.clear();
-        work.choices.clear();
-        work.ratios.clear();
-        for row in rows.clone() {
-            let at = self.at(row) * heads;
-            work.masks.extend_from_slice(&rollout.masks[at..at + heads]);
-            work.choices
-                .extend_from_slice(&rollout.choices[at..at + heads]);
-        }
+        work.gather(self.batch, self.heads.heads, rows.clone());
         // D16. The same masks in the rollout and here (Huang and Ontañón, 2022).
-        rollout
-            .heads
+        self.heads
             .evaluate(self.level, out, &work.masks, &mut work.of);
         work.log_probs.resize(rows.len(), 0.0);
         work.entropy.resize(rows.len(), 0.0);
-        rollout.heads.score(
+        self.heads.score(
             &work.of,
             &work.choices,
             &mut work.log_probs,
             &mut work.entropy,
         );
-        let pairs = rows.clone().zip(&work.log_probs);
-        work.ratios
-            .extend(pairs.map(|(row, now)| now - rollout.log_probs[self.at(row)]));
+        work.ratios.clear();
+        let pairs = work.log_probs.iter().zip(&work.played);
+        work.ratios.extend(pairs.map(|(now, played)| now - played));
         self.level.exponentials(&mut work.ratios);
-        let scale = 1.0 / (self.order.len() * rollout.agents) as f32;
-        for (i, row) in rows.clone().enumerate() {
-            let at = self.at(row);
-            let (ratio, advantage) = (work.ratios[i], rollout.advantages[at]);
-            let log_ratio = work.log_probs[i] - rollout.log_probs[at];
+        let scale = 1.0 / self.batch.rows() as f32;
+        for i in 0..rows.len() {
+            let (ratio, advantage) = (work.ratios[i], work.advantages[i]);
+            let log_ratio = work.log_probs[i] - work.played[i];
             // D17. The clipped surrogate: no gradient where the ratio has already gone as far as it
             // may in the direction that the advantage wants.
             let far = (ratio - 1.0).abs() > self.clip;
@@ -127,7 +154,7 @@ impl Objective for ActorObjective<'_> {
         // D19. Entropy, summed over heads, is part of the loss (37 details, 10).
         work.by_entropy.clear();
         work.by_entropy.resize(rows.len(), -self.entropy * scale);
-        rollout.heads.gradient(
+        self.heads.gradient(
             &mut work.of,
             &work.choices,
             &work.log_probs,
@@ -146,7 +173,7 @@ impl ActorObjective<'_> {
     /// is p − q, q the masked distribution. It pays for that: what is mostly forbidden is then
     /// explored less where it is allowed.
     fn teach_masks(&self, out: &[f32], d_out: &mut [f32], work: &mut ActorWork, scale: f32) {
-        let heads = self.rollout.heads;
+        let heads = self.heads;
         work.all.clear();
         work.all.resize(work.masks.len(), u8::MAX);
         heads.evaluate(self.level, out, &work.all, &mut work.unmasked);
@@ -166,10 +193,10 @@ impl ActorObjective<'_> {
     }
 }
 
-/// The clipped value loss on a minibatch; a row is one step of one environment.
+/// The clipped value loss on a minibatch; a row is one step of one environment, or one agent at one.
 pub(super) struct CriticObjective<'a> {
-    pub(super) rollout: &'a Rollout,
-    pub(super) order: &'a [u32],
+    pub(super) batch: Batch<'a>,
+    /// Infinite for none.
     pub(super) clip: f32,
 }
 
@@ -177,18 +204,19 @@ impl Objective for CriticObjective<'_> {
     type Work = f64;
 
     fn input(&self, row: usize, input: &mut [f32]) {
-        let (step, width) = (self.order[row] as usize, self.rollout.width);
-        input.copy_from_slice(&self.rollout.states[step * width..(step + 1) * width]);
+        self.batch.input(row, input);
     }
 
     fn loss(&self, rows: Range<usize>, out: &[f32], d_out: &mut [f32], sum: &mut f64) {
-        let agents = self.rollout.agents;
-        let scale = 1.0 / (self.order.len() * agents) as f32;
-        for (i, row) in rows.enumerate() {
-            let step = self.order[row] as usize * agents;
-            for agent in 0..agents {
-                let (value, at) = (out[i * agents + agent], step + agent);
-                let (old, target) = (self.rollout.values[at], self.rollout.returns[at]);
+        let outputs = out.len() / rows.len();
+        let scale = 1.0 / (self.batch.rows() * outputs) as f32;
+        let values = out.chunks_exact(outputs);
+        for ((row, out), d_out) in rows.zip(values).zip(d_out.chunks_exact_mut(outputs)) {
+            let (memory, cell, slot) = self.batch.at(row);
+            let agents = self.batch.view.agents_of(slot);
+            for ((agent, value), d_out) in agents.zip(out).zip(d_out) {
+                let at = cell * memory.shape.agents + agent;
+                let (old, target) = (memory.values[at], memory.returns[at]);
                 // D20. The worse of the plain and the clipped squared error, in normalised returns
                 // (on-policy; 37 details, 9).
                 let clipped = old + (value - old).clamp(-self.clip, self.clip);
@@ -196,7 +224,7 @@ impl Objective for CriticObjective<'_> {
                 let binding = held * held > plain * plain;
                 let inside = (value - old).abs() <= self.clip;
                 *sum += f64::from(0.5 * (plain * plain).max(held * held));
-                d_out[i * agents + agent] = match (binding, inside) {
+                *d_out = match (binding, inside) {
                     (false, _) => plain * scale,
                     (true, true) => held * scale,
                     (true, false) => 0.0,

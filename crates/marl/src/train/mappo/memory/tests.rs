@@ -1,9 +1,11 @@
+use karma_cluster::seed::derive;
+use karma_nn::Heads;
 use rand::Rng;
 
 use super::*;
 
 /// One environment, one agent, hand-made rewards, values and ends.
-fn rollout(ends: &[End], seed: u64) -> Rollout {
+fn memory(ends: &[End], seed: u64) -> Memory {
     let mut stream = derive(seed, "gae", 0);
     let steps = ends.len();
     let lasts = ends
@@ -11,40 +13,48 @@ fn rollout(ends: &[End], seed: u64) -> Rollout {
         .filter(|e| matches!(e, End::Truncated(_)))
         .count();
     let mut draw = |n: usize| (0..n).map(|_| stream.gen_range(-1.0..1.0)).collect();
-    let heads = Heads {
-        heads: 1,
-        choices: 2,
+    let shape = Shape {
+        agents: 1,
+        heads: Heads {
+            heads: 1,
+            choices: 2,
+        },
+        state: 1,
+        own: 0,
     };
-    Rollout {
-        states: vec![0.0; steps + 1],
-        last_states: vec![0.0; lasts],
+    let (mut seen, mut last) = (Seen::default(), Seen::default());
+    seen.resize(shape, steps + 1);
+    last.resize(shape, lasts);
+    Memory {
+        seen,
+        last,
         rewards: draw(steps),
         values: draw(steps + 1 + lasts),
         advantages: vec![0.0; steps],
         returns: vec![0.0; steps],
         ends: ends.to_vec(),
-        ..Rollout::new(1, 1, 1, heads)
+        ..Memory::new(shape, 1)
     }
 }
 
 /// Advantages from their definition: a sum over all later surprises, step by step.
-fn naive(rollout: &Rollout, gamma: f64, lambda: f64) -> Vec<f64> {
-    let steps = rollout.ends.len();
-    let value = |at: usize| f64::from(rollout.values[at]);
+fn naive(memory: &Memory, gamma: f64, lambda: f64) -> Vec<f64> {
+    let steps = memory.ends.len();
+    let value = |at: usize| f64::from(memory.values[at]);
     let surprise = |t: usize| {
-        let future = match rollout.ends[t] {
+        let future = match memory.ends[t] {
             End::No => value(t + 1),
             End::Terminated => 0.0,
             End::Truncated(last) => value(steps + 1 + last as usize),
         };
-        f64::from(rollout.rewards[t]) + gamma * future - value(t)
+        f64::from(memory.rewards[t]) + gamma * future - value(t)
     };
     (0..steps)
         .map(|t| {
             let mut sum = 0.0;
             for later in t..steps {
                 sum += (gamma * lambda).powi((later - t) as i32) * surprise(later);
-                if rollout.ends[later] != End::No {
+                if memory.ends[later] != End::No {
                     break;
                 }
             }
@@ -60,12 +70,12 @@ fn advantages_equal_the_sum_that_defines_them() {
     ends[19] = End::Truncated(0);
     ends[39] = End::Truncated(1);
     for seed in 0..5 {
-        let mut rollout = rollout(&ends, seed);
-        rollout.advantages(&ValueNorm::default(), 0.97, 0.9);
-        for (t, exact) in naive(&rollout, 0.97, 0.9).iter().enumerate() {
-            assert!((f64::from(rollout.advantages[t]) - exact).abs() < 1e-5);
-            let target = exact + f64::from(rollout.values[t]);
-            assert!((f64::from(rollout.returns[t]) - target).abs() < 1e-5);
+        let mut memory = memory(&ends, seed);
+        memory.estimate(&ValueNorm::default(), 0.97, 0.9);
+        for (t, exact) in naive(&memory, 0.97, 0.9).iter().enumerate() {
+            assert!((f64::from(memory.advantages[t]) - exact).abs() < 1e-5);
+            let target = exact + f64::from(memory.values[t]);
+            assert!((f64::from(memory.returns[t]) - target).abs() < 1e-5);
         }
     }
 }
@@ -76,10 +86,10 @@ fn a_cut_off_episode_is_worth_its_future_and_a_finished_one_is_not() {
         (End::Terminated, 1.0 - 0.5),
         (End::Truncated(0), 1.0 + 0.9 * 4.0 - 0.5),
     ] {
-        let mut rollout = rollout(&[end], 1);
-        rollout.rewards = vec![1.0];
-        rollout.values = vec![0.5, 100.0, 4.0];
-        rollout.advantages(&ValueNorm::default(), 0.9, 0.95);
-        assert!((rollout.advantages[0] - expected).abs() < 1e-6);
+        let mut memory = memory(&[end], 1);
+        memory.rewards = vec![1.0];
+        memory.values = vec![0.5, 100.0, 4.0];
+        memory.estimate(&ValueNorm::default(), 0.9, 0.95);
+        assert!((memory.advantages[0] - expected).abs() < 1e-6);
     }
 }

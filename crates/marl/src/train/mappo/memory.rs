@@ -1,0 +1,240 @@
+//! What a rollout leaves of one part of the environments, and what its steps were worth.
+
+use karma_nn::Scratch;
+use rayon::prelude::*;
+
+use super::{
+    Fault, Net,
+    view::{Seen, Shape},
+};
+use crate::train::{
+    env::{Outcome, VecEnv},
+    norm::ValueNorm,
+};
+
+/// One rollout, step by step, environment by environment, agent by agent.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    pub(super) shape: Shape,
+    pub(super) envs: usize,
+    /// `(steps + 1) × envs` cells; the last are where the rollout stopped.
+    pub(super) seen: Seen,
+    pub(super) masks: Vec<u8>,
+    pub(super) choices: Vec<u8>,
+    /// Of the joint choice of an agent.
+    pub(super) log_probs: Vec<f32>,
+    /// Team reward plus the agent's own.
+    pub(super) rewards: Vec<f32>,
+    pub(super) ends: Vec<End>,
+    /// Cells that episodes were cut off in, in the order of their steps and environments.
+    pub(super) last: Seen,
+    /// Normalised values of `seen`, then of `last`.
+    pub(super) values: Vec<f32>,
+    pub(super) advantages: Vec<f32>,
+    /// Raw, then normalised, targets of the critic.
+    pub(super) returns: Vec<f32>,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum End {
+    /// It did not.
+    #[default]
+    No,
+    /// The future is worth nothing.
+    Terminated,
+    /// The future is worth the value of this many'th last state.
+    Truncated(u32),
+}
+
+/// Rows that are valued at a time.
+const BLOCK_ROWS: usize = 96;
+
+impl Memory {
+    /// Nothing played yet.
+    pub(super) fn new(shape: Shape, envs: usize) -> Self {
+        Self {
+            shape,
+            envs,
+            seen: Seen::default(),
+            masks: Vec::new(),
+            choices: Vec::new(),
+            log_probs: Vec::new(),
+            rewards: Vec::new(),
+            ends: Vec::new(),
+            last: Seen::default(),
+            values: Vec::new(),
+            advantages: Vec::new(),
+            returns: Vec::new(),
+        }
+    }
+
+    /// Forgets, and makes room for `steps` steps.
+    pub(super) fn resize(&mut self, steps: usize) {
+        let cells = steps * self.envs;
+        let rows = cells * self.shape.agents;
+        self.seen.resize(self.shape, cells + self.envs);
+        self.last.clear();
+        self.masks.resize(cells * self.shape.joint(), 0);
+        self.choices.resize(cells * self.shape.joint(), 0);
+        self.log_probs.resize(rows, 0.0);
+        self.rewards.resize(rows, 0.0);
+        self.advantages.resize(rows, 0.0);
+        self.returns.resize(rows, 0.0);
+        self.ends.clear();
+        self.ends.resize(cells, End::No);
+    }
+
+    /// Rows of one step: environments × agents.
+    pub(super) fn row(&self) -> usize {
+        self.envs * self.shape.agents
+    }
+
+    fn steps(&self) -> usize {
+        self.ends.len() / self.envs
+    }
+
+    /// D4. Every agent is paid the team's reward and what its own guides add.
+    pub(super) fn pay(&mut self, step: usize, outcome: &Outcome) -> Result<(), Fault> {
+        let (rows, agents) = (self.row(), self.shape.agents);
+        let rewards = &mut self.rewards[step * rows..(step + 1) * rows];
+        for (row, reward) in rewards.iter_mut().enumerate() {
+            *reward = outcome.rewards[row / agents] + outcome.extras[row];
+            if !reward.is_finite() {
+                return Err(Fault {
+                    step,
+                    agent: Some(row % agents),
+                    term: "reward",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// D5. A time limit is no end: the value of the state in which an episode was cut off stands for
+    /// the future (Pardo et al., 2018; on-policy's `use_proper_time_limits`). `here` is what `env`,
+    /// not yet reset, shows.
+    pub(super) fn end(
+        &mut self,
+        step: usize,
+        outcome: &Outcome,
+        env: &impl VecEnv,
+        here: &mut Seen,
+    ) {
+        here.resize(self.shape, self.envs);
+        here.look(self.shape, env, 0);
+        for env in 0..self.envs {
+            let end = &mut self.ends[step * self.envs + env];
+            if outcome.terminated[env] {
+                *end = End::Terminated;
+            } else if outcome.truncated[env] {
+                *end = End::Truncated(self.last.cells(self.shape) as u32);
+                self.last.push(self.shape, here, env);
+            }
+        }
+    }
+
+    /// Number of choices made against a mask.
+    pub(super) fn violations(&self) -> usize {
+        let pairs = self.choices.iter().zip(&self.masks);
+        let violated = pairs.filter(|(choice, mask)| (*mask >> *choice) & 1 == 0);
+        violated.count()
+    }
+
+    /// Values of every cell of the rollout and of every last one.
+    pub(super) fn value(&mut self, critics: &[Net]) -> Result<(), Fault> {
+        let (shape, agents) = (self.shape, self.shape.agents);
+        let (played, last) = (self.seen.cells(shape), self.last.cells(shape));
+        self.values.resize((played + last) * agents, 0.0);
+        let (of_played, of_last) = self.values.split_at_mut(played * agents);
+        for (seen, values) in [(&self.seen, of_played), (&self.last, of_last)] {
+            for net in critics {
+                value(net, seen, agents, values);
+            }
+        }
+        match self.values.iter().position(|v| !v.is_finite()) {
+            None => Ok(()),
+            Some(at) => Err(Fault {
+                step: at / agents / self.envs,
+                agent: Some(at % agents),
+                term: "value",
+            }),
+        }
+    }
+
+    /// D14. Generalised advantage estimation; the running sum is cut where an episode ends, by
+    /// whatever end (Schulman et al., 2016).
+    pub(super) fn estimate(&mut self, norm: &ValueNorm, gamma: f32, lambda: f32) {
+        let (row, agents) = (self.row(), self.shape.agents);
+        let played = self.seen.cells(self.shape);
+        for at in 0..row {
+            let (env, agent) = (at / agents, at % agents);
+            let mut sum = 0.0;
+            for step in (0..self.steps()).rev() {
+                let now = step * row + at;
+                let (future, carried) = match self.ends[step * self.envs + env] {
+                    End::No => (norm.denormalize(self.values[now + row]), sum),
+                    End::Terminated => (0.0, 0.0),
+                    End::Truncated(last) => {
+                        let last = (played + last as usize) * agents + agent;
+                        (norm.denormalize(self.values[last]), 0.0)
+                    }
+                };
+                let value = norm.denormalize(self.values[now]);
+                let surprise = self.rewards[now] + gamma * future - value;
+                sum = surprise + gamma * lambda * carried;
+                self.advantages[now] = sum;
+                // D15. The critic learns towards advantage + value, the λ-return (37 details, 5).
+                self.returns[now] = sum + value;
+            }
+        }
+    }
+
+    /// Discounted rewards, with `beyond` for what lies beyond the rollout or a time limit.
+    pub(super) fn returns_without_values(&mut self, gamma: f32, beyond: f32) {
+        let row = self.row();
+        for at in 0..row {
+            let mut future = beyond;
+            for step in (0..self.steps()).rev() {
+                match self.ends[step * self.envs + at / self.shape.agents] {
+                    End::No => {}
+                    End::Terminated => future = 0.0,
+                    End::Truncated(_) => future = beyond,
+                }
+                future = self.rewards[step * row + at] + gamma * future;
+                self.returns[step * row + at] = future;
+            }
+        }
+    }
+}
+
+/// Values that `net` gives the cells of `seen`, for the agents it is of.
+fn value(net: &Net, seen: &Seen, agents: usize, values: &mut [f32]) {
+    let (view, width, outputs) = (&net.view, net.view.width(), net.mlp.shape().outputs);
+    let block = (BLOCK_ROWS / view.rows()).max(1);
+    values
+        .par_chunks_mut(block * agents)
+        .enumerate()
+        .for_each_init(
+            || (Scratch::default(), Vec::new(), Vec::new()),
+            |(scratch, inputs, out), (index, values)| {
+                let rows = values.len() / agents * view.rows();
+                inputs.resize(rows * width, 0.0_f32);
+                out.resize(rows * outputs, 0.0_f32);
+                for (row, input) in inputs.chunks_exact_mut(width).enumerate() {
+                    let cell = index * block + row / view.rows();
+                    view.write(seen, cell, row % view.rows(), input);
+                }
+                net.mlp.forward(inputs, rows, scratch, out);
+                for (row, out) in out.chunks_exact(outputs).enumerate() {
+                    let first = row / view.rows() * agents;
+                    for (agent, value) in view.agents_of(row % view.rows()).zip(out) {
+                        values[first + agent] = *value;
+                    }
+                }
+            },
+        );
+}
+
+#[cfg(test)]
+mod tests;

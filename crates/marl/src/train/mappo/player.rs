@@ -1,0 +1,235 @@
+//! Playing: choices drawn from the policy, or its likeliest ones.
+
+use karma_cluster::seed::derive;
+use karma_nn::{Scratch, categorical::Distributions};
+use rand::Rng;
+use rayon::prelude::*;
+
+use super::{
+    Fault, Net,
+    memory::Memory,
+    view::{Seen, Shape},
+};
+use crate::train::env::{Outcome, VecEnv};
+
+/// One part of the environments, which plays a whole rollout on one thread and waits for nobody.
+#[derive(Clone, Debug)]
+pub(super) struct Player<E> {
+    pub(super) env: E,
+    pub(super) memory: Memory,
+    /// Of the newest rollout: see [`Sums`].
+    pub(super) sums: Sums,
+    /// Number of its first environment among all.
+    first: usize,
+    lane: Lane,
+    outcome: Outcome,
+    here: Seen,
+}
+
+/// Sums over the steps of a rollout: team reward, three terms of it, and the agents' mean extra.
+pub(super) type Sums = [f64; 5];
+
+/// What the random numbers of a rollout depend on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) seed: u64,
+    pub(super) iteration: u32,
+    /// Environments of all players.
+    pub(super) envs: usize,
+}
+
+/// Buffers of the way from what is seen to distributions.
+#[derive(Clone, Debug, Default)]
+struct Lane {
+    scratch: Scratch,
+    inputs: Vec<f32>,
+    out: Vec<f32>,
+    logits: Vec<f32>,
+    uniform: Vec<f32>,
+    entropy: Vec<f32>,
+    of: Distributions,
+}
+
+impl<E: VecEnv> Player<E> {
+    pub(super) fn new(env: E, first: usize) -> Self {
+        let shape = Shape::of(&env);
+        Self {
+            memory: Memory::new(shape, env.envs()),
+            sums: Sums::default(),
+            outcome: Outcome::new(env.envs(), env.agents()),
+            lane: Lane::default(),
+            here: Seen::default(),
+            env,
+            first,
+        }
+    }
+
+    /// Plays `steps` steps with the current policy.
+    pub(super) fn play(&mut self, steps: usize, actors: &[Net], key: Key) -> Result<(), Fault> {
+        let (shape, envs) = (self.memory.shape, self.memory.envs);
+        let joint = envs * shape.joint();
+        self.memory.resize(steps);
+        self.sums = Sums::default();
+        for step in 0..steps {
+            let memory = &mut self.memory;
+            memory.seen.look(shape, &self.env, step * envs);
+            let span = step * joint..(step + 1) * joint;
+            let masks = &mut memory.masks[span.clone()];
+            self.env.masks(masks);
+            self.lane
+                .decide(shape, actors, &memory.seen, step * envs, masks)
+                .map_err(|agent| Fault::of_logits(step, agent))?;
+            // One stream per iteration, step and environment: no state to keep.
+            let at = u64::from(key.iteration) * steps as u64 + step as u64;
+            let at = at * key.envs as u64 + self.first as u64;
+            let choices = &mut memory.choices[span];
+            let log_probs = &mut memory.log_probs[step * envs * shape.agents..];
+            self.lane.draw(
+                shape,
+                (key.seed, at),
+                choices,
+                &mut log_probs[..envs * shape.agents],
+            );
+            self.env.step(choices, &mut self.outcome);
+            memory.pay(step, &self.outcome)?;
+            self.count();
+            if self.outcome.any_ended() {
+                self.memory
+                    .end(step, &self.outcome, &self.env, &mut self.here);
+                self.env.reset_ended();
+            }
+        }
+        self.memory.seen.look(shape, &self.env, steps * envs);
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        let agents = self.memory.shape.agents as f64;
+        let Outcome {
+            rewards,
+            extras,
+            terms,
+            ..
+        } = &self.outcome;
+        for (reward, terms) in rewards.iter().zip(terms) {
+            self.sums[0] += f64::from(*reward);
+            for (sum, term) in self.sums[1..4].iter_mut().zip(terms) {
+                *sum += f64::from(*term);
+            }
+        }
+        self.sums[4] += extras.iter().map(|e| f64::from(*e)).sum::<f64>() / agents;
+    }
+}
+
+impl Lane {
+    /// Distributions of all agents in the cells of `masks`, from cell `first` of `seen` on. The
+    /// error is the first agent whose logits are not finite.
+    fn decide(
+        &mut self,
+        shape: Shape,
+        actors: &[Net],
+        seen: &Seen,
+        first: usize,
+        masks: &[u8],
+    ) -> Result<(), usize> {
+        let (cells, width) = (masks.len() / shape.joint(), shape.heads.width());
+        self.logits.resize(cells * shape.agents * width, 0.0);
+        for net in actors {
+            let (view, inputs) = (&net.view, net.view.width());
+            let rows = cells * view.rows();
+            self.inputs.resize(rows * inputs, 0.0);
+            for (row, input) in self.inputs.chunks_exact_mut(inputs).enumerate() {
+                view.write(seen, first + row / view.rows(), row % view.rows(), input);
+            }
+            if view.is_whole() {
+                let out = &mut self.logits;
+                net.mlp.forward(&self.inputs, rows, &mut self.scratch, out);
+                continue;
+            }
+            self.out.resize(rows * width, 0.0);
+            net.mlp
+                .forward(&self.inputs, rows, &mut self.scratch, &mut self.out);
+            for (row, out) in self.out.chunks_exact(width).enumerate() {
+                for agent in view.agents_of(row % view.rows()) {
+                    let at = row / view.rows() * shape.agents + agent;
+                    self.logits[at * width..(at + 1) * width].copy_from_slice(out);
+                }
+            }
+        }
+        if let Some(bad) = self.logits.iter().position(|v| !v.is_finite()) {
+            return Err(bad / width % shape.agents);
+        }
+        let level = actors[0].mlp.level();
+        shape
+            .heads
+            .evaluate(level, &self.logits, masks, &mut self.of);
+        Ok(())
+    }
+
+    /// Draws choices, with one random stream per cell from number `at` on.
+    fn draw(
+        &mut self,
+        shape: Shape,
+        (seed, at): (u64, u64),
+        choices: &mut [u8],
+        log_probs: &mut [f32],
+    ) {
+        self.uniform.clear();
+        for cell in 0..choices.len() / shape.joint() {
+            let mut stream = derive(seed, "choices", at + cell as u64);
+            self.uniform
+                .extend((0..shape.joint()).map(|_| stream.r#gen::<f32>()));
+        }
+        shape.heads.sample(&self.of, &self.uniform, choices);
+        self.entropy.resize(log_probs.len(), 0.0);
+        shape
+            .heads
+            .score(&self.of, choices, log_probs, &mut self.entropy);
+    }
+}
+
+/// Plays the greedy policy and gives the mean team reward per step.
+///
+/// # Errors
+/// [`Fault`] where a logit or a reward is not finite.
+pub fn play_greedily<E: VecEnv>(
+    envs: &mut [E],
+    actors: &[Net],
+    steps: usize,
+) -> Result<f64, Fault> {
+    let count: usize = envs.iter().map(VecEnv::envs).sum();
+    let sums: Vec<f64> = envs
+        .par_iter_mut()
+        .map(|env| sum_greedily(env, actors, steps))
+        .collect::<Result<_, _>>()?;
+    let mean = sums.iter().sum::<f64>() / (steps * count) as f64;
+    if mean.is_finite() {
+        Ok(mean)
+    } else {
+        Err(Fault {
+            step: steps,
+            agent: None,
+            term: "reward",
+        })
+    }
+}
+
+fn sum_greedily<E: VecEnv>(env: &mut E, actors: &[Net], steps: usize) -> Result<f64, Fault> {
+    let (shape, envs) = (Shape::of(env), env.envs());
+    let (mut seen, mut lane) = (Seen::default(), Lane::default());
+    seen.resize(shape, envs);
+    let (mut masks, mut choices) = (vec![0; envs * shape.joint()], vec![0; envs * shape.joint()]);
+    let mut outcome = Outcome::new(envs, shape.agents);
+    let mut sum = 0.0;
+    for step in 0..steps {
+        seen.look(shape, env, 0);
+        env.masks(&mut masks);
+        lane.decide(shape, actors, &seen, 0, &masks)
+            .map_err(|agent| Fault::of_logits(step, agent))?;
+        shape.heads.mode(&lane.of, &mut choices);
+        env.step(&choices, &mut outcome);
+        sum += outcome.rewards.iter().map(|r| f64::from(*r)).sum::<f64>();
+        env.reset_ended();
+    }
+    Ok(sum)
+}

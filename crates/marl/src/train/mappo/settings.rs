@@ -1,0 +1,52 @@
+//! What can be chosen of the algorithm; every variant is a choice here, never a copy.
+
+/// What the critic reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CriticInput {
+    /// The global state, once per step of an environment: MAPPO.
+    #[default]
+    Team,
+    /// The global state, once per agent: MAPPO as most trainers write it, for comparison.
+    State,
+    /// What each agent sees: IPPO.
+    Sight,
+}
+
+/// Settings of the algorithm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Iterations over which learning rate and entropy coefficient fall.
+    pub iterations: u32,
+    /// Steps per rollout and environment.
+    pub steps: usize,
+    /// Width of the two hidden layers of both networks.
+    pub hidden: usize,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// Discount per step.
+    pub gamma: f64,
+    /// GAE λ.
+    pub gae_lambda: f64,
+    /// Ratio and value clip; infinite for none.
+    pub clip: f64,
+    /// Entropy coefficient at the start.
+    pub entropy: f64,
+    /// Share of it that is left at the end.
+    pub entropy_left: f64,
+    /// Mean divergence of an epoch above which the iteration's update stops.
+    pub kl_stop: Option<f64>,
+    /// Whether the critic learns returns on their own scale instead of [`ValueNorm`](crate::train::ValueNorm)'s.
+    pub raw_values: bool,
+    /// What the critic reads.
+    pub critic: CriticInput,
+    /// Which network each agent uses, from 0; empty for one that all share.
+    pub sharing: Vec<usize>,
+    /// Passes over a rollout.
+    pub epochs: u32,
+    /// Minibatches per pass.
+    pub minibatches: usize,
+    /// Weight of the loss that teaches the unmasked policy what masks allow.
+    pub mask_loss: f64,
+    /// Trains towards worse instead of better: the check that training matters.
+    pub flip_advantage: bool,
+}
