@@ -106,7 +106,7 @@ impl Trajectories {
     /// Writes one row per episode, window and agent.
     ///
     /// # Errors
-    /// [`MarlError::File`](crate::MarlError::File).
+    /// [`MarlError::Twin`](crate::MarlError::Twin) where the disk refuses.
     pub fn write_parquet(&self, path: &Path) -> Result<()> {
         parquet::write(self, path)
     }
@@ -114,7 +114,7 @@ impl Trajectories {
     /// Reads what [`Self::write_parquet`] wrote.
     ///
     /// # Errors
-    /// [`MarlError::File`](crate::MarlError::File) or [`MarlError::Broken`](crate::MarlError::Broken).
+    /// [`MarlError::Twin`](crate::MarlError::Twin) or [`MarlError::Broken`](crate::MarlError::Broken).
     pub fn read_parquet(path: &Path) -> Result<Self> {
         parquet::read(path)
     }

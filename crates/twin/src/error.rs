@@ -38,4 +38,4 @@ pub enum TwinError {
 }
 
 /// Results of this crate.
-pub type Result<T> = std::result::Result<T, TwinError>;
+pub type Result<T, E = TwinError> = std::result::Result<T, E>;

@@ -28,6 +28,7 @@ mod math;
 pub mod model;
 mod neural;
 mod noise;
+pub mod parquet;
 mod physics;
 mod plan;
 mod pods;

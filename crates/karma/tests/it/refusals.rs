@@ -327,13 +327,18 @@ fn traces_without_sense_are_refused() {
     command::run(&folder, &["fit", "tiny.yaml", "--out", "recorded"]).expect(0);
     let whole = fs::read(folder.join("recorded/model/trace.parquet")).unwrap();
     fs::write(folder.join("cut.parquet"), &whole[..whole.len() / 2]).unwrap();
+    let mut flipped = whole;
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(folder.join("flipped.parquet"), flipped).unwrap();
     fs::write(folder.join("empty.parquet"), "").unwrap();
     fs::write(folder.join("rows.csv"), "t,rps\n0,1\n").unwrap();
     let fit = |trace: &[&str], says: &[&str]| {
         let arguments = [&["fit", "tiny.yaml", "--trace"], trace].concat();
         refused(&folder, &arguments, says);
     };
-    fit(&["cut.parquet"], &["cut.parquet"]);
+    fit(&["cut.parquet"], &["cut.parquet: damaged"]);
+    fit(&["flipped.parquet"], &["flipped.parquet: damaged"]);
     fit(&["empty.parquet"], &["empty.parquet"]);
     fit(&["none.parquet"], &["none.parquet"]);
     fit(&["rows.csv"], &["rows.csv", "--mapping"]);

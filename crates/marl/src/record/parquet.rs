@@ -4,9 +4,10 @@
 //! `mask.SERVICE`, `desired.SERVICE`, `SERVICE.METRIC`, `label.NAME`, `observation.N`. A metric that
 //! was not measured is null.
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
-use karma_cluster::{ServiceMetrics, files};
+use karma_cluster::ServiceMetrics;
+use karma_twin::parquet;
 use polars::prelude::*;
 
 use super::{AgentStep, Episode, Step, Trajectories};
@@ -32,14 +33,11 @@ fn places(t: &Trajectories) -> Vec<Place<'_>> {
 }
 
 pub(super) fn write(t: &Trajectories, path: &Path) -> Result<()> {
-    let mut frame = frame(t).map_err(|e| MarlError::broken(path, e))?;
-    files::replace(path, |file| {
-        ParquetWriter::new(file)
-            .finish(&mut frame)
-            .map(drop)
-            .map_err(std::io::Error::other)
-    })
-    .map_err(|e| MarlError::file(path, e))
+    let mut bytes = Vec::new();
+    frame(t)
+        .and_then(|mut frame| ParquetWriter::new(&mut bytes).finish(&mut frame))
+        .map_err(|e| MarlError::broken(path, e))?;
+    Ok(parquet::write(path, bytes)?)
 }
 
 fn frame(t: &Trajectories) -> PolarsResult<DataFrame> {
@@ -101,10 +99,7 @@ fn frame(t: &Trajectories) -> PolarsResult<DataFrame> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Trajectories> {
-    let file = File::open(path).map_err(|e| MarlError::file(path, e))?;
-    let frame = ParquetReader::new(file)
-        .finish()
-        .map_err(|e| MarlError::broken(path, e))?;
+    let frame = parquet::read(path)?;
     Table { frame: &frame }
         .trajectories()
         .map_err(|e| MarlError::broken(path, e))

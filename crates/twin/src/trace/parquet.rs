@@ -7,13 +7,16 @@
 mod pages;
 mod write;
 
-use std::{fs, io::Write, path::Path};
+use std::path::Path;
 
-use polars::prelude::{Column, DataFrame, DataType, ParquetReader, SerReader};
+use polars::prelude::{Column, DataFrame, DataType};
 use rayon::prelude::*;
 
 use super::{Number, Numbers, Text, Texts, Trace};
-use crate::error::{Result, TwinError};
+use crate::{
+    error::{Result, TwinError},
+    parquet,
+};
 
 /// The instant, the set of present fields, the quality flags: columns of every file.
 const TS: &str = "ts_ms";
@@ -24,14 +27,10 @@ impl Trace {
     /// Reads a Parquet file in the common schema and checks it.
     ///
     /// # Errors
-    /// [`TwinError`] when the file is missing, truncated, not in the schema, or breaks a rule of
+    /// [`TwinError`] when the file is missing, damaged, not in the schema, or breaks a rule of
     /// [`Trace::check`].
     pub fn read_parquet(path: &Path) -> Result<Self> {
-        let file = fs::File::open(path).map_err(|source| file_error(path, source))?;
-        let frame = ParquetReader::new(file)
-            .finish()
-            .map_err(|e| broken(path, format!("not a whole Parquet file: {e}")))?;
-        let trace = from_frame(path, &frame)?;
+        let trace = from_frame(path, &parquet::read(path)?)?;
         trace.check()?;
         Ok(trace)
     }
@@ -42,8 +41,7 @@ impl Trace {
     /// [`TwinError::File`] when the file cannot be written.
     pub fn write_parquet(&self, path: &Path) -> Result<()> {
         let bytes = write::encode(self).map_err(|e| broken(path, e.to_string()))?;
-        karma_cluster::files::replace(path, |file| file.write_all(&bytes))
-            .map_err(|source| file_error(path, source))
+        parquet::write(path, bytes)
     }
 }
 
@@ -158,13 +156,6 @@ fn read_numbers(path: &Path, column: &Column) -> Result<Option<Numbers>> {
         }
     }
     Ok(Some(Numbers::from_parts(values, present)))
-}
-
-fn file_error(path: &Path, source: std::io::Error) -> TwinError {
-    TwinError::File {
-        path: path.to_owned(),
-        source,
-    }
 }
 
 fn broken(path: &Path, reason: String) -> TwinError {

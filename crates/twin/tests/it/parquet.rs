@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use karma_cluster::Silent;
 use karma_twin::{
-    record,
+    TwinError, record,
     trace::{Number, Text, Trace},
 };
 use polars::prelude::{Column, DataFrame, ParquetReader, ParquetWriter, SerReader};
@@ -211,4 +211,94 @@ fn a_file_where_the_folder_should_be_is_reported_by_name() {
     let path = folder.join("trace.parquet");
     let message = trace(960).write_parquet(&path).unwrap_err().to_string();
     assert!(message.contains("folder/trace.parquet"), "{message}");
+}
+
+/// Reads `file` from `path` with the byte at each of `places` changed in several ways in turn, and
+/// tells `read` what came of it. A panic fails the test.
+fn read_damaged(
+    file: &[u8],
+    path: &Path,
+    places: impl Iterator<Item = usize>,
+    read: &mut dyn FnMut(usize, Result<Trace, TwinError>),
+) {
+    for place in places {
+        let was = file[place];
+        for byte in [was ^ 0x01, was ^ 0x80, 0, 0xff] {
+            if byte == was {
+                continue;
+            }
+            let mut damaged = file.to_vec();
+            damaged[place] = byte;
+            fs::write(path, &damaged).unwrap();
+            read(place, Trace::read_parquet(path));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_of_ours_is_refused_or_reads_the_same() {
+    let path = scratch("parquet_damaged").join("trace.parquet");
+    let trace = trace(30);
+    trace.write_parquet(&path).unwrap();
+    let file = fs::read(&path).unwrap();
+    let mut unnoticed = Vec::new();
+    let places = (0..file.len()).step_by(19);
+    read_damaged(&file, &path, places, &mut |place, read| match read {
+        Ok(read) => {
+            assert_eq!(read, trace, "byte {place}");
+            unnoticed.push(place);
+        }
+        Err(fault) => {
+            let fault = fault.to_string();
+            let says = "trace.parquet: damaged, or no Parquet file: its bytes are not those";
+            assert!(fault.contains(says), "byte {place}: {fault}");
+        }
+    });
+    unnoticed.dedup();
+    // That nothing else does, the tests of the seal say for every byte.
+    assert!(
+        unnoticed.len() <= 1,
+        "only the mark of a seal hides: {unnoticed:?}"
+    );
+}
+
+#[test]
+fn a_damaged_file_of_another_writer_never_ends_the_process() {
+    let folder = scratch("parquet_damaged_foreign");
+    let (ours, theirs) = (folder.join("ours.parquet"), folder.join("theirs.parquet"));
+    trace(30).write_parquet(&ours).unwrap();
+    write_otherwise(&frame(&ours), None, &theirs);
+    let file = fs::read(&theirs).unwrap();
+    let (mut refused, mut contained) = (0, 0);
+    let places = (0..file.len()).step_by(13);
+    read_damaged(&file, &theirs, places, &mut |_, read| {
+        if let Err(fault) = read {
+            refused += 1;
+            contained += u32::from(fault.to_string().contains("it cannot be decoded"));
+        }
+    });
+    assert!(contained > 0, "none of {refused} would have panicked");
+}
+
+#[test]
+fn a_page_with_less_than_no_values_is_refused() {
+    let folder = scratch("parquet_less_than_none");
+    let (ours, theirs) = (folder.join("ours.parquet"), folder.join("theirs.parquet"));
+    trace(960).write_parquet(&ours).unwrap();
+    write_otherwise(&frame(&ours), None, &theirs);
+    let file = fs::read(&theirs).unwrap();
+    // The header of a page says 960 as the first field (0x15), a zigzag number; one more is -961.
+    let says = [0x15, 0x80, 0x0f];
+    let places = (0..file.len()).filter(|at| file[*at..].starts_with(&says));
+    let (mut pages, mut counted) = (0, 0);
+    for place in places {
+        pages += 1;
+        let mut damaged = file.clone();
+        damaged[place + 1] += 1;
+        fs::write(&theirs, &damaged).unwrap();
+        let fault = Trace::read_parquet(&theirs).unwrap_err().to_string();
+        assert!(fault.contains("theirs.parquet: damaged"), "{fault}");
+        counted += u32::from(fault.contains("has not the 960 values it should"));
+    }
+    assert!(counted > 0, "none of {pages} pages was counted");
 }
