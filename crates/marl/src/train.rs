@@ -5,11 +5,15 @@
 //! what a long run needs: checkpoints, exact resume, validation, early stop.
 
 mod checkpoint;
+pub mod dqn;
 pub mod env;
+mod logits;
 pub mod mappo;
+mod net;
 mod norm;
 mod run;
 mod twin_env;
+mod view;
 
 use std::path::Path;
 
@@ -17,6 +21,7 @@ use karma_cluster::{Scenario, Watch, scenario::TrainSettings, seed::derive_seed}
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
 
+pub use net::Net;
 pub use norm::ValueNorm;
 pub use run::{Plan, Run};
 pub use twin_env::TwinEnv;

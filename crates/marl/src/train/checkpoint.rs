@@ -16,11 +16,7 @@ use karma_nn::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    ValueNorm,
-    env::VecEnv,
-    mappo::{Mappo, Net},
-};
+use super::{Net, ValueNorm, env::VecEnv, mappo::Mappo};
 use crate::{
     bundle::sha256,
     error::{MarlError, Result},

@@ -11,10 +11,8 @@
 
 mod losses;
 mod memory;
-mod net;
 mod player;
 mod settings;
-mod view;
 
 use karma_cluster::seed::derive;
 use karma_nn::{AdamStep, SLOTS};
@@ -25,11 +23,15 @@ use self::{
     losses::{ActorObjective, ActorWork, Batch, CriticObjective, Tally},
     memory::Memory,
     player::{Key, Player},
-    view::Shape,
 };
-use super::{IterationMetrics, env::VecEnv, norm::ValueNorm};
+use super::{
+    IterationMetrics, Net,
+    env::VecEnv,
+    net,
+    norm::ValueNorm,
+    view::{Shape, View},
+};
 
-pub use net::Net;
 pub use player::play_greedily;
 pub use settings::{CriticInput, Settings};
 
@@ -117,8 +119,8 @@ impl<E: VecEnv> Mappo<E> {
             first += count;
         }
         Self {
-            actors: net::actors(shape, &settings, seed),
-            critics: net::critics(shape, &settings, seed),
+            actors: actors(shape, &settings, seed),
+            critics: critics(shape, &settings, seed),
             norm: ValueNorm::default(),
             iteration: 0,
             actor_works: vec![ActorWork::default(); SLOTS],
@@ -451,6 +453,34 @@ impl<E: VecEnv> Mappo<E> {
         self.policy_gradient(&order, (0.0, 0.0), &mut tally);
         Ok((tally.largest, tally.clipped))
     }
+}
+
+/// The policies: what an agent sees, to its logits.
+fn actors(shape: Shape, settings: &Settings, seed: u64) -> Vec<Net> {
+    let groups = net::groups(shape.agents, &settings.sharing);
+    net::per_choice(shape, groups, settings.hidden, 0.01, (seed, "actor"))
+}
+
+/// The values, in normalised returns.
+fn critics(shape: Shape, settings: &Settings, seed: u64) -> Vec<Net> {
+    let net = |view, outputs, index| {
+        let sizes = [settings.hidden, outputs];
+        Net::new(view, sizes, 1.0, (seed, "critic", index))
+    };
+    let view = match settings.critic {
+        // D3. The critic is centralised: it sees the global state, once per step of an environment,
+        // and has one output per agent, since agents share the team's reward but not what their
+        // guides pay. Separate networks, separate optimisers (MAPPO).
+        CriticInput::Team => return vec![net(View::team(shape), shape.agents, 0)],
+        CriticInput::State => View::state_for,
+        CriticInput::Sight => View::sight_of,
+    };
+    let groups = net::groups(shape.agents, &settings.sharing)
+        .into_iter()
+        .zip(0..);
+    groups
+        .map(|(agents, index)| net(view(shape, agents), 1, index))
+        .collect()
 }
 
 /// Numbers of all agents in all environments, step by step, so that sums over them do not depend on

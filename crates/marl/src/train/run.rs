@@ -11,10 +11,10 @@ use karma_nn::Mlp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    IterationMetrics,
+    IterationMetrics, Net,
     checkpoint::{self, Progress},
     env::VecEnv,
-    mappo::{Fault, Mappo, Net, play_greedily},
+    mappo::{Fault, Mappo, play_greedily},
 };
 use crate::{
     bundle::{hex, sha256},

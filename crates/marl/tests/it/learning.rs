@@ -2,6 +2,7 @@
 
 use karma_marl::train::{
     IterationMetrics,
+    dqn::{self, Dqn},
     env::{Joint, VecEnv},
     mappo::{Mappo, Settings, play_greedily},
 };
@@ -181,4 +182,59 @@ fn how_environments_are_dealt_to_parts_does_not_matter() {
     let whole = run(&[24]);
     assert_eq!(whole, run(&[10, 10, 4]));
     assert_eq!(whole, run(&[8, 8, 8]));
+}
+
+/// Settings of Q-learning that learn toys in seconds.
+fn q_settings(iterations: u32) -> dqn::Settings {
+    dqn::Settings {
+        iterations,
+        steps: 5,
+        hidden: 32,
+        learning_rate: 3e-3,
+        gamma: 0.9,
+        n_step: 3,
+        capacity: 400,
+        batch: 128,
+        updates: 16,
+        target_every: 100,
+        explore_first: 1.0,
+        explore_last: 0.05,
+        sharing: Vec::new(),
+    }
+}
+
+#[test]
+fn q_learning_solves_a_matrix_game_and_keeps_to_masks() {
+    for (mask, best) in [(0b111, 4.0), (0b011, 2.0)] {
+        let mut env = Matrix::easy();
+        env.mask = mask;
+        let mut dqn = Dqn::new(vec![env.clone()], q_settings(80), 1);
+        for _ in 0..80 {
+            dqn.iterate().unwrap();
+        }
+        let reward = play_greedily(&mut [env], &dqn.nets, 20).unwrap();
+        assert!((reward - best).abs() < 0.01, "{mask:b}: {reward}");
+    }
+}
+
+#[test]
+fn q_learning_beats_the_best_constant_on_a_queue_at_any_thread_count() {
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let mut dqn = Dqn::new(vec![Queue::new(16), Queue::new(16)], q_settings(200), 2);
+            for _ in 0..200 {
+                dqn.iterate().unwrap();
+            }
+            let reward = play_greedily(&mut [Queue::new(64)], &dqn.nets, 300).unwrap();
+            (reward, dqn.nets[0].mlp.clone())
+        })
+    };
+    let (one, two) = (run(1), run(2));
+    let constant = f64::from(Queue::best_constant());
+    assert!(one.0 > constant + 0.05, "{} against {constant}", one.0);
+    assert_eq!(one, two);
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use karma_nn::{Heads, Level, Objective, categorical::Distributions};
 
-use super::{Rollout, memory::Memory, view::View};
+use super::{Rollout, memory::Memory};
+use crate::train::view::View;
 
 /// Sums over the rows of minibatches.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,13 +3,12 @@
 use karma_nn::Scratch;
 use rayon::prelude::*;
 
-use super::{
-    Fault, Net,
-    view::{Seen, Shape},
-};
+use super::Fault;
 use crate::train::{
+    Net,
     env::{Outcome, VecEnv},
     norm::ValueNorm,
+    view::{Seen, Shape},
 };
 
 /// One rollout, step by step, environment by environment, agent by agent.

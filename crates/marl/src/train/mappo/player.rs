@@ -1,16 +1,17 @@
 //! Playing: choices drawn from the policy, or its likeliest ones.
 
 use karma_cluster::seed::derive;
-use karma_nn::{Scratch, categorical::Distributions};
+use karma_nn::categorical::Distributions;
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::{
-    Fault, Net,
-    memory::Memory,
+use super::{Fault, memory::Memory};
+use crate::train::{
+    Net,
+    env::{Outcome, VecEnv},
+    logits::{Logits, NotFinite},
     view::{Seen, Shape},
 };
-use crate::train::env::{Outcome, VecEnv};
 
 /// One part of the environments, which plays a whole rollout on one thread and waits for nobody.
 #[derive(Clone, Debug)]
@@ -38,13 +39,10 @@ pub(super) struct Key {
     pub(super) envs: usize,
 }
 
-/// Buffers of the way from what is seen to distributions.
+/// Buffers of the way from what is seen to choices.
 #[derive(Clone, Debug, Default)]
 struct Lane {
-    scratch: Scratch,
-    inputs: Vec<f32>,
-    out: Vec<f32>,
-    logits: Vec<f32>,
+    logits: Logits,
     uniform: Vec<f32>,
     entropy: Vec<f32>,
     of: Distributions,
@@ -77,8 +75,8 @@ impl<E: VecEnv> Player<E> {
             let masks = &mut memory.masks[span.clone()];
             self.env.masks(masks);
             self.lane
-                .decide(shape, actors, &memory.seen, step * envs, masks)
-                .map_err(|agent| Fault::of_logits(step, agent))?;
+                .decide(shape, actors, (&memory.seen, step * envs), masks)
+                .map_err(|NotFinite(agent)| Fault::of_logits(step, agent))?;
             // One stream per iteration, step and environment: no state to keep.
             let at = u64::from(key.iteration) * steps as u64 + step as u64;
             let at = at * key.envs as u64 + self.first as u64;
@@ -122,47 +120,18 @@ impl<E: VecEnv> Player<E> {
 }
 
 impl Lane {
-    /// Distributions of all agents in the cells of `masks`, from cell `first` of `seen` on. The
-    /// error is the first agent whose logits are not finite.
+    /// Distributions of all agents in the cells of `masks`, from cell `first` of `seen` on.
     fn decide(
         &mut self,
         shape: Shape,
         actors: &[Net],
-        seen: &Seen,
-        first: usize,
+        (seen, first): (&Seen, usize),
         masks: &[u8],
-    ) -> Result<(), usize> {
-        let (cells, width) = (masks.len() / shape.joint(), shape.heads.width());
-        self.logits.resize(cells * shape.agents * width, 0.0);
-        for net in actors {
-            let (view, inputs) = (&net.view, net.view.width());
-            let rows = cells * view.rows();
-            self.inputs.resize(rows * inputs, 0.0);
-            for (row, input) in self.inputs.chunks_exact_mut(inputs).enumerate() {
-                view.write(seen, first + row / view.rows(), row % view.rows(), input);
-            }
-            if view.is_whole() {
-                let out = &mut self.logits;
-                net.mlp.forward(&self.inputs, rows, &mut self.scratch, out);
-                continue;
-            }
-            self.out.resize(rows * width, 0.0);
-            net.mlp
-                .forward(&self.inputs, rows, &mut self.scratch, &mut self.out);
-            for (row, out) in self.out.chunks_exact(width).enumerate() {
-                for agent in view.agents_of(row % view.rows()) {
-                    let at = row / view.rows() * shape.agents + agent;
-                    self.logits[at * width..(at + 1) * width].copy_from_slice(out);
-                }
-            }
-        }
-        if let Some(bad) = self.logits.iter().position(|v| !v.is_finite()) {
-            return Err(bad / width % shape.agents);
-        }
+    ) -> Result<(), NotFinite> {
+        let cells = first..first + masks.len() / shape.joint();
+        let logits = self.logits.of(shape, actors, seen, cells)?;
         let level = actors[0].mlp.level();
-        shape
-            .heads
-            .evaluate(level, &self.logits, masks, &mut self.of);
+        shape.heads.evaluate(level, logits, masks, &mut self.of);
         Ok(())
     }
 
@@ -224,8 +193,8 @@ fn sum_greedily<E: VecEnv>(env: &mut E, actors: &[Net], steps: usize) -> Result<
     for step in 0..steps {
         seen.look(shape, env, 0);
         env.masks(&mut masks);
-        lane.decide(shape, actors, &seen, 0, &masks)
-            .map_err(|agent| Fault::of_logits(step, agent))?;
+        lane.decide(shape, actors, (&seen, 0), &masks)
+            .map_err(|NotFinite(agent)| Fault::of_logits(step, agent))?;
         shape.heads.mode(&lane.of, &mut choices);
         env.step(&choices, &mut outcome);
         sum += outcome.rewards.iter().map(|r| f64::from(*r)).sum::<f64>();

@@ -2,7 +2,7 @@
 
 use karma_nn::Heads;
 
-use crate::train::env::VecEnv;
+use super::env::VecEnv;
 
 /// Sizes of an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,17 @@ impl Seen {
             &mut self.states[first * shape.state..end * shape.state],
             &mut self.own[first * own..end * own],
         );
+    }
+
+    /// Takes over one cell of `from`.
+    pub(super) fn copy(&mut self, shape: Shape, cell: usize, from: &Self, of: usize) {
+        for (to, from, width) in [
+            (&mut self.states, &from.states, shape.state),
+            (&mut self.own, &from.own, shape.agents * shape.own),
+        ] {
+            to[cell * width..(cell + 1) * width]
+                .copy_from_slice(&from[of * width..(of + 1) * width]);
+        }
     }
 
     /// Appends one cell of `from`.

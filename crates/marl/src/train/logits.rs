@@ -1,0 +1,65 @@
+//! From what agents see to one number per choice.
+
+use std::ops::Range;
+
+use karma_nn::Scratch;
+
+use super::{
+    Net,
+    view::{Seen, Shape},
+};
+
+/// The first agent whose numbers are not all finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotFinite(pub(super) usize);
+
+/// Buffers of that way, reused between calls.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Logits {
+    scratch: Scratch,
+    inputs: Vec<f32>,
+    out: Vec<f32>,
+    logits: Vec<f32>,
+}
+
+impl Logits {
+    /// What `nets`, which are of all agents together, say in `cells` of `seen`: cells × agents ×
+    /// choices of all heads.
+    pub(super) fn of(
+        &mut self,
+        shape: Shape,
+        nets: &[Net],
+        seen: &Seen,
+        cells: Range<usize>,
+    ) -> Result<&[f32], NotFinite> {
+        let width = shape.heads.width();
+        self.logits.resize(cells.len() * shape.agents * width, 0.0);
+        for net in nets {
+            let (view, inputs) = (&net.view, net.view.width());
+            let rows = cells.len() * view.rows();
+            self.inputs.resize(rows * inputs, 0.0);
+            for (row, input) in self.inputs.chunks_exact_mut(inputs).enumerate() {
+                let cell = cells.start + row / view.rows();
+                view.write(seen, cell, row % view.rows(), input);
+            }
+            if view.is_whole() {
+                net.mlp
+                    .forward(&self.inputs, rows, &mut self.scratch, &mut self.logits);
+                continue;
+            }
+            self.out.resize(rows * width, 0.0);
+            net.mlp
+                .forward(&self.inputs, rows, &mut self.scratch, &mut self.out);
+            for (row, out) in self.out.chunks_exact(width).enumerate() {
+                for agent in view.agents_of(row % view.rows()) {
+                    let at = row / view.rows() * shape.agents + agent;
+                    self.logits[at * width..(at + 1) * width].copy_from_slice(out);
+                }
+            }
+        }
+        match self.logits.iter().position(|v| !v.is_finite()) {
+            None => Ok(&self.logits),
+            Some(bad) => Err(NotFinite(bad / width % shape.agents)),
+        }
+    }
+}
