@@ -85,6 +85,19 @@ pub(crate) enum Command {
     /// Step 6: write report.html.
     #[command(after_help = "Example:\n  karma report scenarios/pipeline.yaml")]
     Report(StepArgs),
+    /// Search for better training settings: random draws, of which fewer and fewer go on.
+    ///
+    /// Needs the fitted twin of the run directory (`karma fit`). Trials train side by side there, in
+    /// `tune/`; a search that was stopped goes on where it was. `tune/trials.json` holds the table,
+    /// and `tune/best.yaml` is a scenario with the best settings, for `karma train` and `karma run`.
+    #[command(after_help = "Example:\n  karma fit scenarios/smoke.yaml\n  \
+        karma tune scenarios/smoke.yaml --trials 9")]
+    Tune {
+        #[command(flatten)]
+        step: StepArgs,
+        #[command(flatten)]
+        search: SearchArgs,
+    },
     /// Kubernetes' horizontal pod autoscaler.
     #[command(subcommand)]
     Hpa(Hpa),
@@ -251,6 +264,26 @@ pub(crate) struct WorkloadArgs {
     /// Factor on the values; auto makes the peak the scenario's capacity [default: auto].
     #[arg(long, value_name = "F|auto", requires = "workload")]
     pub(crate) workload_scale: Option<String>,
+}
+
+/// How `karma tune` searches.
+#[derive(Args)]
+pub(crate) struct SearchArgs {
+    /// Settings drawn.
+    #[arg(long, value_name = "N", default_value_t = 9,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) trials: u32,
+    /// Times that trials are compared; 1 is plain random search.
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub(crate) rungs: u32,
+    /// One in so many trials goes on after a comparison, with so many times the iterations.
+    #[arg(long, value_name = "N", default_value_t = 3,
+          value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub(crate) reduction: u32,
+    /// What is drawn from where (YAML) [default: scenarios/spaces/train.yaml].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) space: Option<PathBuf>,
 }
 
 /// Recorded traces of a cluster instead of the emulator's.

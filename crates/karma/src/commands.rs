@@ -6,6 +6,7 @@ mod check;
 mod hpa;
 mod init;
 mod run;
+mod tune;
 
 pub(crate) use assess::assess;
 pub(crate) use bench::{bench_emulator, bench_trace, bench_train};
@@ -13,3 +14,4 @@ pub(crate) use check::check;
 pub(crate) use hpa::hpa_replay;
 pub(crate) use init::init;
 pub(crate) use run::{fit, run, step};
+pub(crate) use tune::tune;

@@ -62,6 +62,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Transfer(args) => commands::step(Step::Transfer, &args),
         Command::Evaluate(args) => commands::step(Step::Evaluate, &args),
         Command::Report(args) => commands::step(Step::Report, &args),
+        Command::Tune { step, search } => commands::tune(&step, &search),
         Command::Hpa(Hpa::Replay { file, output }) => commands::hpa_replay(&file, output),
         Command::Bench(Bench::Emulator { scenario, output }) => {
             commands::bench_emulator(scenario.as_deref(), output)

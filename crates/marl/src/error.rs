@@ -55,6 +55,10 @@ pub enum MarlError {
         /// What was not finite.
         term: &'static str,
     },
+    /// A search draws what training cannot have.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Space(#[from] crate::train::tune::SpaceError),
     /// Asked to stop; what was written can be resumed.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -12,6 +12,7 @@ pub mod mappo;
 mod net;
 mod norm;
 mod run;
+pub mod tune;
 mod twin_env;
 mod view;
 

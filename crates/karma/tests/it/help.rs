@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{command, workspace};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["init"],
     &["check"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["bench", "emulator"],
     &["bench", "trace"],
     &["bench", "train"],
+    &["tune"],
 ];
 
 #[test]

@@ -12,4 +12,5 @@ mod pipeline;
 mod refusals;
 mod scenarios;
 mod tidy;
+mod tune;
 mod workspace;

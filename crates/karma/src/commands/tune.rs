@@ -1,0 +1,200 @@
+//! `karma tune`: a search for better training settings in the twin of a run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use karma_cluster::{Scenario, scenario, yaml};
+use karma_marl::{
+    MarlError,
+    train::tune::{Plan, Search, Space, Trial},
+};
+use karma_twin::Twin;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    args::{Output, SearchArgs, StepArgs},
+    console, files,
+    input::Input,
+    interrupt, organization,
+    progress::Progress,
+    status::{Blame, ExitStatus, Failure, Outcome},
+};
+
+/// The search that a folder is of.
+const SEARCH: &str = "search.json";
+/// Every trial, the best first.
+const TRIALS: &str = "trials.json";
+/// A scenario with the best settings.
+const BEST: &str = "best.yaml";
+
+/// What is drawn where no file says otherwise.
+const SPACE: &str = include_str!("../../../../scenarios/spaces/train.yaml");
+
+/// What a search depends on, beside the twin.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Identity {
+    plan: Plan,
+    space: Space,
+    scenario_sha256: String,
+    twin_sha256: String,
+}
+
+/// Searches, and prints the table of trials.
+pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
+    let input = Input::read(args, None)?;
+    let scenario = input.scenario_in(args.options.context.as_deref())?;
+    let guides = organization::guides(input.organization.as_deref(), &scenario)?;
+    let space = space(search.space.as_deref(), &args.scenario, &scenario)?;
+    let run = args
+        .options
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("runs").join(&scenario.name));
+    let model = run.join("model");
+    let twin = Twin::load(&model).refuse().map_err(|failure| {
+        failure.hint(format!(
+            "karma fit {} --out {}",
+            args.scenario.display(),
+            run.display()
+        ))
+    })?;
+    twin.fits(&scenario).refuse()?;
+    let plan = Plan {
+        trials: search.trials,
+        rungs: search.rungs,
+        reduction: search.reduction,
+        seed: scenario.seed,
+    };
+    let dir = run.join("tune");
+    if args.options.force {
+        files::remove(&dir)?;
+    }
+    let identity = Identity {
+        plan,
+        space: space.clone(),
+        scenario_sha256: files::hash(input.text.as_bytes()),
+        twin_sha256: files::hash_file(&model.join("twin.safetensors")).refuse()?,
+    };
+    claim(&dir, &identity)?;
+    interrupt::listen()?;
+    let watch = Progress::start("tune");
+    let work = Search {
+        twin: &twin,
+        scenario: &scenario,
+        guides: &guides,
+        space: &space,
+        plan,
+    };
+    let searched = threads(args)?.install(|| work.run(&watch, &dir));
+    drop(watch);
+    let trials = match searched {
+        Err(MarlError::Broken { .. } | MarlError::Mismatch { .. }) => searched.refuse()?,
+        _ => searched?,
+    };
+    files::write_json(&dir.join(TRIALS), &trials)?;
+    if let Some(best) = trials.first() {
+        let text = overlay(&args.scenario, &scenario, &best.drawn)?;
+        files::replace(&dir.join(BEST), text.as_bytes())?;
+    }
+    show(&trials, &dir, args.options.output)?;
+    Ok(ExitStatus::Done)
+}
+
+fn threads(args: &StepArgs) -> Outcome<rayon::ThreadPool> {
+    let mut builder = rayon::ThreadPoolBuilder::new();
+    if let Some(count) = args.options.threads {
+        builder = builder.num_threads(count.into());
+    }
+    Ok(builder.build().context("cannot start the threads")?)
+}
+
+/// Reads and checks the space: its names, its form, and the limits that scenarios have.
+fn space(path: Option<&Path>, of: &Path, scenario: &Scenario) -> Outcome<Space> {
+    let (text, origin) = match path {
+        Some(path) => (files::read(path).refuse()?, path),
+        None => (SPACE.to_owned(), Path::new("scenarios/spaces/train.yaml")),
+    };
+    let space: Space = yaml::read(&text, origin).refuse()?;
+    let named = |failure: Failure| failure.hint(format!("mend {}", origin.display()));
+    space.check(&scenario.train).refuse().map_err(named)?;
+    for (key, value) in space.extremes() {
+        let drawn = [(key.to_owned(), value)].into_iter().collect();
+        let text = overlay(of, scenario, &drawn)?;
+        scenario::parse(&text, origin).refuse().map_err(named)?;
+    }
+    Ok(space)
+}
+
+/// A scenario that is the one at `of` but for `drawn`.
+fn overlay(
+    of: &Path,
+    scenario: &Scenario,
+    drawn: &std::collections::BTreeMap<String, Value>,
+) -> Outcome<String> {
+    let of = std::path::absolute(of).context("cannot tell where the scenario is")?;
+    let train: Map<String, Value> = drawn.clone().into_iter().collect();
+    // JSON is YAML, and quotes what has to be quoted.
+    let lines = [
+        ("extends", json!(of)),
+        ("name", json!(format!("{}-tuned", scenario.name))),
+        ("train", json!(train)),
+    ];
+    Ok(lines
+        .map(|(key, value)| format!("{key}: {value}\n"))
+        .concat())
+}
+
+/// Makes `dir` the folder of this search.
+fn claim(dir: &Path, identity: &Identity) -> Outcome<()> {
+    let path = dir.join(SEARCH);
+    if !path.exists() {
+        files::write_json(&path, identity)?;
+        return Ok(());
+    }
+    let found: Identity = files::read_json(&path).refuse()?;
+    if found == *identity {
+        return Ok(());
+    }
+    Err(
+        Failure::refused(format_args!("{} holds another search", dir.display()))
+            .hint("repeat its options, or start anew with --force, which removes it"),
+    )
+}
+
+fn show(trials: &[Trial], dir: &Path, output: Output) -> Outcome<()> {
+    if output == Output::Json {
+        for trial in trials {
+            console::row(&json!(trial))?;
+        }
+        return Ok(());
+    }
+    let mut table = String::from("trial  iterations  validation by rung   settings\n");
+    for trial in trials {
+        let scores: Vec<String> = trial
+            .scores
+            .iter()
+            .map(|score| score.map_or("broke".to_owned(), |score| format!("{score:.4}")))
+            .collect();
+        let drawn: Vec<String> = trial
+            .drawn
+            .iter()
+            .map(|(key, value)| match value.as_f64() {
+                Some(number) if !value.is_u64() => format!("{key} {number:.3e}"),
+                _ => format!("{key} {value}"),
+            })
+            .collect();
+        table += &format!(
+            "{:>5}  {:>10}  {:<20} {}\n",
+            trial.trial,
+            trial.iterations,
+            scores.join(" "),
+            drawn.join(", ")
+        );
+    }
+    console::data(format_args!(
+        "{table}best settings: {}",
+        dir.join(BEST).display()
+    ))?;
+    Ok(())
+}
