@@ -6,6 +6,7 @@
 pub mod capacity;
 pub mod trace;
 pub mod variant;
+pub(crate) mod volume;
 
 use std::f64::consts::TAU;
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// A client that failed at once waits this long before it tries again, else it would try for ever
 /// at one instant.
-const RETRY_PAUSE_S: f64 = 0.1;
+pub(crate) const RETRY_PAUSE_S: f64 = 0.1;
 
 /// Requests of one kind to one entry.
 #[derive(Clone, Debug)]

@@ -64,6 +64,13 @@ impl Scenario {
         findings
     }
 
+    /// Every fault of how much is asked for, once the traces are read.
+    pub(crate) fn check_volume(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        load::check_volume(self, &mut findings);
+        findings
+    }
+
     fn check_context(&self, i: usize, context: &Context, findings: &mut Vec<Finding>) {
         let path = format!("contexts[{i}]");
         name(&format!("{path}.name"), &context.name, findings);

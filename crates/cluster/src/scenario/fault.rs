@@ -71,9 +71,9 @@ pub enum Effect {
         #[serde(default = "defaults::count")]
         #[schemars(range(min = 1))]
         count: u32,
-        /// Killed again after this long within the duration; once where absent.
+        /// Killed again after this long, at least 1 s, within the duration; once where absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(extend("exclusiveMinimum" = 0))]
+        #[schemars(extend("minimum" = 1))]
         every: Option<Seconds>,
     },
     /// Pods that stay but do not serve while it lasts.

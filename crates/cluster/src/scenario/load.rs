@@ -57,7 +57,7 @@ pub enum Shape {
     /// Clients that think, ask, and wait for the answer.
     Closed {
         /// Number of clients.
-        #[schemars(range(min = 1))]
+        #[schemars(range(min = 1, max = 1000000))]
         clients: u32,
         /// Mean think time (exponential); 0 for none.
         think_time: Seconds,

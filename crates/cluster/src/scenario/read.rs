@@ -71,6 +71,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Refusals> {
     let mut findings = scenario.check();
     let organization = sources.read_organization(&scenario, &mut findings);
     sources.read_traces(&mut scenario, &mut findings);
+    findings.extend(scenario.check_volume());
     let known = |finding: &Finding| {
         let about = |path: &String| !conformed.invented.iter().any(|i| touches(i, path));
         finding.about.iter().all(about)

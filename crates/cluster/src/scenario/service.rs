@@ -37,10 +37,11 @@ pub struct Service {
     pub rate_per_replica: f64,
     /// Requests that one pod serves at the same time (servers of the queue).
     #[serde(default = "defaults::concurrency")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10000))]
     pub concurrency: u32,
     /// Requests that may wait in one pod; more are refused.
     #[serde(default = "defaults::queue")]
+    #[schemars(range(max = 100000))]
     pub queue: u32,
     /// How a pod shares itself among requests.
     #[serde(default)]
@@ -174,7 +175,7 @@ pub enum CallMode {
 pub struct NodePool {
     /// Number of machines.
     #[serde(default = "defaults::one_node")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10000))]
     pub count: u32,
     /// Allocatable CPU of each.
     #[schemars(extend("exclusiveMinimum" = 0))]

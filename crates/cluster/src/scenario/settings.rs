@@ -50,22 +50,22 @@ pub struct Agent {
 #[serde(deny_unknown_fields, default)]
 pub struct RewardWeights {
     /// Weight of success.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub success: f64,
     /// Weight of healthy pods.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub healthy: f64,
     /// Weight of latency.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub latency: f64,
     /// Weight of available entries.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub entries: f64,
     /// Weight of delivered traffic.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub throughput: f64,
     /// Weight of pods in use; 0 is the paper's reward.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub cost: f64,
 }
 
@@ -73,8 +73,8 @@ pub struct RewardWeights {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TwinSettings {
-    /// Episodes recorded on the emulator.
-    #[schemars(range(min = 1, max = 100000))]
+    /// Episodes recorded on the emulator; some are kept apart for measuring.
+    #[schemars(range(min = 2, max = 100000))]
     pub episodes: u32,
     /// Members of the ensemble.
     #[schemars(range(min = 1, max = 64))]
@@ -86,7 +86,7 @@ pub struct TwinSettings {
     #[schemars(range(min = 1, max = 16))]
     pub layers: u32,
     /// Passes over the data.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 10000))]
     pub epochs: u32,
 }
 
@@ -95,7 +95,7 @@ pub struct TwinSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSettings {
     /// Iterations of rollout and update.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000000))]
     pub iterations: u32,
     /// Games played side by side.
     #[schemars(range(min = 1, max = 65536))]
@@ -119,20 +119,20 @@ pub struct TrainSettings {
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0))]
     pub clip: f64,
     /// Entropy coefficient at the start; it falls linearly to a tenth.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub entropy: f64,
     /// Passes over a rollout.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1000))]
     pub epochs: u32,
     /// Minibatches per pass.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 65536))]
     pub minibatches: u32,
     /// Iterations between checkpoints.
     #[schemars(range(min = 1))]
     pub checkpoint_every: u32,
     /// Weight of the loss by which the unmasked policy learns what hard rules allow; 0 leaves rules
     /// to their masks. Around 0.01 the team keeps to its rules by itself, and explores less.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 1000.0))]
     pub mask_loss: f64,
     /// Trains toward worse returns: the check that it is training which makes a team good.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -8,6 +8,11 @@ use crate::scenario::{Call, Scenario, Service};
 /// on a call cycle, which `check` refuses, are not visited.
 #[must_use]
 pub fn visits(scenario: &Scenario) -> Vec<f64> {
+    flow(scenario, |call| call.probability)
+}
+
+/// The same with `times` calls for every request that a service gets.
+pub(super) fn flow(scenario: &Scenario, times: impl Fn(&Call) -> f64) -> Vec<f64> {
     let count = scenario.services.len();
     let entries = scenario.entries();
     let mut visits = vec![0.0; count];
@@ -18,7 +23,7 @@ pub fn visits(scenario: &Scenario) -> Vec<f64> {
         .services
         .iter()
         .map(|service| {
-            let known = |call: &Call| Some((scenario.service_index(&call.to)?, call.probability));
+            let known = |call: &Call| Some((scenario.service_index(&call.to)?, times(call)));
             service.calls.iter().filter_map(known).collect()
         })
         .collect();
@@ -29,8 +34,8 @@ pub fn visits(scenario: &Scenario) -> Vec<f64> {
     // A service is done when all of its callers are.
     let mut ready: Vec<usize> = (0..count).filter(|&i| callers[i] == 0).collect();
     while let Some(service) = ready.pop() {
-        for &(callee, probability) in &calls[service] {
-            visits[callee] += visits[service] * probability;
+        for &(callee, times) in &calls[service] {
+            visits[callee] += visits[service] * times;
             callers[callee] -= 1;
             if callers[callee] == 0 {
                 ready.push(callee);

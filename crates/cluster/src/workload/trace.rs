@@ -14,7 +14,7 @@ use rand::Rng;
 
 pub use error::TraceError;
 
-use super::capacity;
+use super::{capacity, volume};
 use crate::{
     scenario::{Scenario, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
     seed::Stream,
@@ -165,6 +165,11 @@ impl Scenario {
             noise: 0.0,
             noise_memory: self.workload.noise_memory,
         };
+        for (_, context) in scenario.in_every_context() {
+            volume::check(&context).map_err(|why| TraceError::Load {
+                why: why.to_string(),
+            })?;
+        }
         Ok(scenario)
     }
 }

@@ -282,17 +282,27 @@ fn parse_quantity(unit: &str, text: &str) -> Result<f64, QuantityError> {
 /// How `number` breaks the limits of `schema`, if it does.
 fn outside(number: f64, schema: Schema<'_>) -> Option<String> {
     let limit = |name| schema.limit(name);
+    let shown = shown(number);
     if let Some(least) = limit("minimum").filter(|least| number < *least) {
-        return Some(format!("{number} is below {least}"));
+        return Some(format!("{shown} is below {least}"));
     }
     if let Some(least) = limit("exclusiveMinimum").filter(|least| number <= *least) {
-        return Some(format!("{number} is not above {least}"));
+        return Some(format!("{shown} is not above {least}"));
     }
     if let Some(most) = limit("maximum").filter(|most| number > *most) {
-        return Some(format!("{number} is above {most}"));
+        return Some(format!("{shown} is above {most}"));
     }
     let most = limit("exclusiveMaximum").filter(|most| number >= *most)?;
-    Some(format!("{number} is not below {most}"))
+    Some(format!("{shown} is not below {most}"))
+}
+
+/// `number` without hundreds of digits.
+fn shown(number: f64) -> String {
+    if number.abs() < 1e15 {
+        number.to_string()
+    } else {
+        format!("{number:e}")
+    }
 }
 
 fn expected(kind: &Kind<'_>) -> &'static str {

@@ -183,7 +183,11 @@ fn the_limits_in_the_schema_are_limits_of_the_reader() {
         ("window: 15s", "scrape_loss: 1.01", "scrape_loss: 1"),
         ("factor: 3", "factor: 0.999", "factor: 1"),
         ("{cpu: 8,", "{count: 0, cpu: 8,", "{count: 1, cpu: 8,"),
-        ("rate: 60", "rate: -0.001", "rate: 0"),
+        ("rate: 60", "rate: -0.001", "rate: 0.01"),
+        ("rate: 60", "rate: 0.001", "rate: 0.002"),
+        // A flood makes three of each.
+        ("rate: 60", "rate: 3.4e5", "rate: 3.3e5"),
+        ("factor: 3", "factor: 1.7e4", "factor: 1.6e4"),
         (
             "duration: 10m\n",
             "duration: 10m\nseed: -1\n",
@@ -198,6 +202,21 @@ fn the_limits_in_the_schema_are_limits_of_the_reader() {
             "control:",
             "twin: {episodes: 100001}\ncontrol:",
             "twin: {episodes: 100000}\ncontrol:",
+        ),
+        (
+            "control:",
+            "twin: {episodes: 1}\ncontrol:",
+            "twin: {episodes: 2}\ncontrol:",
+        ),
+        (
+            "control:",
+            "train: {games: 65536, steps: 62}\ncontrol:",
+            "train: {games: 65536, steps: 61}\ncontrol:",
+        ),
+        (
+            "control:",
+            "reward: {cost: 1001}\ncontrol:",
+            "reward: {cost: 1000}\ncontrol:",
         ),
     ];
     let file = workspace("scenarios/limits.yaml");

@@ -1,7 +1,11 @@
 //! Nodes and workloads.
 
+use super::settings::LONGEST_EPISODE_S;
 use super::{Finding, Scenario};
-use crate::scenario::{NodePool, Shape, Workload};
+use crate::{
+    scenario::{NodePool, Shape, Workload},
+    workload::volume::{self, MOST_RPS, count},
+};
 
 pub(super) fn check_nodes(
     scenario: &Scenario,
@@ -76,6 +80,61 @@ pub(super) fn check_workload(path: &str, workload: &Workload, findings: &mut Vec
                     Finding::new(&format!("{points}[{}].at", i + 1), message, hint)
                         .about(format!("{points}[{i}].at")),
                 );
+            }
+        }
+    }
+}
+
+/// That episodes of every context end in reasonable time, and that requests arrive in them. Traces
+/// have been read.
+pub(super) fn check_volume(scenario: &Scenario, findings: &mut Vec<Finding>) {
+    if scenario.duration.seconds() > LONGEST_EPISODE_S {
+        return;
+    }
+    if let Some(most) = volume::excessive_capacity(scenario) {
+        let message = format!(
+            "at their upper bounds the services serve {} requests/s, more than {}",
+            count(most),
+            count(MOST_RPS)
+        );
+        let hint = "lower rate_per_replica or replicas.max: some episodes play such loads";
+        findings.push(Finding::new("services", message, hint));
+    }
+    let base = (
+        "workload.shape".to_owned(),
+        "faults".to_owned(),
+        scenario.clone(),
+    );
+    let contexts = scenario.contexts.iter().enumerate().map(|(i, context)| {
+        let workload = match context.workload {
+            Some(_) => format!("contexts[{i}].workload.shape"),
+            None => "workload.shape".to_owned(),
+        };
+        let faults = if context.faults.is_empty() {
+            "faults".to_owned()
+        } else {
+            format!("contexts[{i}].faults")
+        };
+        (workload, faults, scenario.in_context(context))
+    });
+    let base = std::iter::once(base).filter(|_| scenario.contexts.is_empty());
+    for (workload, faults, played) in base.chain(contexts) {
+        let calm = Scenario {
+            faults: Vec::new(),
+            ..played.clone()
+        };
+        let blamed = [(&workload, &calm), (&faults, &played)];
+        let found = blamed
+            .iter()
+            .find_map(|(path, played)| Some((*path, volume::check(played).err()?)));
+        if let Some((path, unplayable)) = found {
+            let finding = Finding::new(path, unplayable.to_string(), unplayable.hint())
+                .about(&workload)
+                .about("services")
+                .about("duration");
+            // Contexts may share a workload.
+            if !findings.contains(&finding) {
+                findings.push(finding);
             }
         }
     }

@@ -33,6 +33,18 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
         }
     }
     check_graph(scenario, findings);
+    check_choice(scenario, findings);
+}
+
+/// That some service can have more replicas or fewer.
+fn check_choice(scenario: &Scenario, findings: &mut Vec<Finding>) {
+    let is_fixed = |service: &Service| service.replicas.min == service.replicas.max;
+    if scenario.services.iter().all(is_fixed) {
+        let message = "min is max in every service: there is nothing to decide";
+        let finding = Finding::new("services", message, "raise replicas.max of a service");
+        let replicas = (0..scenario.services.len()).map(|i| format!("services[{i}].replicas"));
+        findings.push(replicas.fold(finding, Finding::about));
+    }
 }
 
 fn check_replicas(path: &str, service: &Service, findings: &mut Vec<Finding>) {

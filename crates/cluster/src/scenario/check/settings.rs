@@ -1,9 +1,19 @@
 //! Promise, control, team, reward and the settings of the phases.
 
 use super::{Finding, Scenario, name, taken};
+use crate::units::Seconds;
 
 /// Longer episodes are taken for a slip: a run would not end.
-const LONGEST_EPISODE_S: f64 = 7.0 * 86_400.0;
+pub(super) const LONGEST_EPISODE_S: f64 = 7.0 * 86_400.0;
+
+/// More control windows in an episode are taken for a slip, too.
+const MOST_WINDOWS: f64 = 100_000.0;
+
+/// As are more scrapes of a service in an episode.
+const MOST_SCRAPES: f64 = 1_000_000.0;
+
+/// Most samples in one iteration of training, all of which are in memory together.
+const MOST_SAMPLES: u64 = 4_000_000;
 
 pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
     check_time(scenario, findings);
@@ -33,6 +43,14 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
     }
     let train = &scenario.train;
     let samples = u64::from(train.games) * u64::from(train.steps);
+    if samples > MOST_SAMPLES {
+        let message = format!(
+            "{} games of {} steps are {samples} samples, more than {MOST_SAMPLES}",
+            train.games, train.steps
+        );
+        let hint = "play fewer games or steps in one iteration";
+        findings.push(Finding::new("train.games", message, hint).about("train.steps"));
+    }
     if u64::from(train.minibatches) > samples {
         let message = format!("{} minibatches of {samples} samples", train.minibatches);
         let hint = "at most games times steps";
@@ -82,6 +100,29 @@ fn check_time(scenario: &Scenario, findings: &mut Vec<Finding>) {
         );
         let hint = "a decision would see nothing of its own window";
         findings.push(Finding::new("control.scrape_lag", message, hint).about("control.window"));
+    }
+    let in_an_episode = |interval: Seconds| scenario.duration.seconds() / interval.seconds();
+    let counts = [
+        (
+            "control.window",
+            control.window,
+            "control windows",
+            MOST_WINDOWS,
+        ),
+        (
+            "control.scrape_interval",
+            control.scrape_interval,
+            "scrapes of each service",
+            MOST_SCRAPES,
+        ),
+    ];
+    for (path, interval, what, most) in counts {
+        if in_an_episode(interval) > most {
+            let message =
+                format!("an episode would have more than {most} {what}, one every {interval}");
+            let hint = "lengthen the interval, or shorten the episode";
+            findings.push(Finding::new(path, message, hint).about("duration"));
+        }
     }
     if scenario.duration.seconds() > LONGEST_EPISODE_S {
         let message = format!("{} is longer than 7 days", scenario.duration);

@@ -80,6 +80,12 @@ pub enum TraceError {
     /// Every value is 0, so that no factor makes the peak the capacity.
     #[error("every value is 0")]
     AllZero,
+    /// With the trace as its load the scenario cannot be played.
+    #[error("{why}")]
+    Load {
+        /// In words.
+        why: String,
+    },
     /// The factor, given or found, makes nothing that a cluster could be asked for.
     #[error("a factor of {factor:?} is out of range")]
     Factor {
@@ -104,6 +110,7 @@ impl TraceError {
                 "play less of it (duration) or take a longer trace: training and evaluation share none"
             }
             Self::AllZero => "choose another column, or give a factor as scale",
+            Self::Load { .. } => "choose another factor as scale",
             Self::Factor { .. } => "choose a column of requests, and a factor from 1e-9 to 1e9",
         }
     }
@@ -116,7 +123,7 @@ impl TraceError {
             Self::Interval { .. } => "interval",
             Self::Start { .. } | Self::Hole { .. } => "start",
             Self::NothingLeft { .. } => "duration",
-            Self::AllZero | Self::Factor { .. } => "scale",
+            Self::AllZero | Self::Load { .. } | Self::Factor { .. } => "scale",
         }
     }
 }
