@@ -226,6 +226,30 @@ impl Encoder {
     /// Numbers per service.
     pub const PER_SERVICE: usize = 18;
 
+    /// Names of the numbers of one service, in order, for those who read an encoded observation
+    /// elsewhere. `log` is the logarithm of 1 plus a share, `change` the difference to the window
+    /// before; shares are of the replica bound, requests, capacity or SLO.
+    pub const NAMES: [&'static str; Self::PER_SERVICE] = [
+        "replicas_desired_share",
+        "replicas_ready_share",
+        "replicas_pending_share",
+        "replicas_failed_share",
+        "backlog_log",
+        "cpu_share",
+        "memory_share",
+        "load_share",
+        "in_rate_share",
+        "out_rate_share",
+        "latency_p50_log",
+        "latency_p95_log",
+        "latency_p99_log",
+        "error_share",
+        "restarts",
+        "load_change",
+        "backlog_change",
+        "is_measured",
+    ];
+
     /// Takes the scales (bounds, requests, declared rate, SLO) from the scenario.
     #[must_use]
     pub fn new(scenario: &Scenario) -> Self {
@@ -287,6 +311,7 @@ impl Encoder {
         let load = |m: &ServiceMetrics| m.in_rate_rps / scale.rate_per_replica / scale.max_replicas;
         let backlog = |m: &ServiceMetrics| (m.queued / scale.rate_per_replica).max(0.0).ln_1p();
         let latency = |ms: f32| (ms / self.slo_ms).max(0.0).ln_1p();
+        // In the order of NAMES.
         let features = [
             now.replicas_desired / scale.max_replicas,
             now.replicas_ready / scale.max_replicas,

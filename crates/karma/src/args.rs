@@ -98,6 +98,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         search: SearchArgs,
     },
+    /// Write the trained policy of a run as an ONNX file, to be served elsewhere.
+    ///
+    /// The file takes encoded observations (batch x numbers) and masks (batch x agents x services x
+    /// choices, true where allowed) and gives logits and masked log-probabilities of the same shape,
+    /// and the likeliest allowed choice of every agent for every service. Its metadata name every
+    /// number and hold the manifest of the policy.
+    #[command(
+        after_help = "Examples:\n  karma export runs/pipeline --onnx policy.onnx\n  \
+        karma export runs/pipeline --onnx policy.onnx --examples examples.json"
+    )]
+    Export(ExportArgs),
     /// Kubernetes' horizontal pod autoscaler.
     #[command(subcommand)]
     Hpa(Hpa),
@@ -206,6 +217,23 @@ pub(crate) enum CriticRows {
     Agent,
     /// Once per step, with one output per agent, as `karma train` does.
     Team,
+}
+
+/// What is exported, and where to.
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// Run directory, or a folder with policy.json and policy.safetensors.
+    pub(crate) run: PathBuf,
+    /// ONNX file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) onnx: PathBuf,
+    /// Also write example inputs with what KARMA's own kernels make of them (JSON), to check a
+    /// server with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) examples: Option<PathBuf>,
+    /// How to print what was written.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
 }
 
 /// What every step takes.

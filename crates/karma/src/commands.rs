@@ -3,6 +3,7 @@
 mod assess;
 mod bench;
 mod check;
+mod export;
 mod hpa;
 mod init;
 mod run;
@@ -11,6 +12,7 @@ mod tune;
 pub(crate) use assess::assess;
 pub(crate) use bench::{bench_emulator, bench_trace, bench_train};
 pub(crate) use check::check;
+pub(crate) use export::export;
 pub(crate) use hpa::hpa_replay;
 pub(crate) use init::init;
 pub(crate) use run::{fit, run, step};

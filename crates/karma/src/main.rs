@@ -63,6 +63,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Evaluate(args) => commands::step(Step::Evaluate, &args),
         Command::Report(args) => commands::step(Step::Report, &args),
         Command::Tune { step, search } => commands::tune(&step, &search),
+        Command::Export(args) => commands::export(&args),
         Command::Hpa(Hpa::Replay { file, output }) => commands::hpa_replay(&file, output),
         Command::Bench(Bench::Emulator { scenario, output }) => {
             commands::bench_emulator(scenario.as_deref(), output)

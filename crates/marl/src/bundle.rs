@@ -4,9 +4,13 @@
 //! the encoder, the decoder and the guides depend on. A policy loads only where all of that is the
 //! same.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use karma_cluster::{Scenario, files};
+use karma_cluster::{Encoder, Scenario, action::CHOICES, files};
 use karma_nn::{
     Mlp,
     store::{self, Archive},
@@ -28,9 +32,10 @@ const WEIGHTS: &str = "policy.safetensors";
 /// Manifest.
 const MANIFEST: &str = "policy.json";
 
-#[derive(Serialize, Deserialize)]
+/// What `policy.json` says about the weights beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Manifest {
+pub struct Manifest {
     format: u32,
     /// Named by difference; see [`meaning`].
     meaning: Value,
@@ -135,6 +140,17 @@ pub fn save(policy: &Policy, scenario: &Scenario, organization: &str, dir: &Path
     Ok(())
 }
 
+/// A policy as its two files have it, whatever it was trained for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bundle {
+    /// The policy.
+    pub policy: Policy,
+    /// What the files say about it.
+    pub manifest: Manifest,
+    /// Where the manifest was read, for faults.
+    path: PathBuf,
+}
+
 /// Reads a policy for `scenario` and the organisation whose text is `organization`.
 ///
 /// # Errors
@@ -142,56 +158,116 @@ pub fn save(policy: &Policy, scenario: &Scenario, organization: &str, dir: &Path
 /// was trained for something else; [`MarlError::Broken`] where a file is
 /// damaged.
 pub fn load(dir: &Path, scenario: &Scenario, organization: &str) -> Result<Policy> {
-    let (weights, path) = (dir.join(WEIGHTS), dir.join(MANIFEST));
-    let text = fs::read_to_string(&path).map_err(|e| MarlError::file(&path, e))?;
-    let bytes = fs::read(&weights).map_err(|e| MarlError::file(&weights, e))?;
-    let raw: Value = serde_json::from_str(&text).map_err(|e| MarlError::broken(&path, e))?;
-    let mismatch = |[what, found, expected]: [String; 3]| MarlError::Mismatch {
-        path: path.clone(),
-        what,
-        found,
-        expected,
-    };
-    // The version first: another one may have other keys.
-    if raw["format"] != FORMAT {
-        let found = raw["format"].to_string();
-        return Err(mismatch(["format".into(), found, FORMAT.to_string()]));
+    let bundle = Bundle::read(dir)?;
+    bundle.check(scenario, organization)?;
+    Ok(bundle.policy)
+}
+
+impl Bundle {
+    /// Reads the files in `dir` and checks that they belong together.
+    ///
+    /// # Errors
+    /// [`MarlError::File`] where one is absent, [`MarlError::Mismatch`] where they are of another
+    /// version, [`MarlError::Broken`] where one is damaged.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let (weights, path) = (dir.join(WEIGHTS), dir.join(MANIFEST));
+        let text = fs::read_to_string(&path).map_err(|e| MarlError::file(&path, e))?;
+        let bytes = fs::read(&weights).map_err(|e| MarlError::file(&weights, e))?;
+        let raw: Value = serde_json::from_str(&text).map_err(|e| MarlError::broken(&path, e))?;
+        // The version first: another one may have other keys. Then what this build encodes.
+        for (what, found, expected) in [
+            ("format", &raw["format"], json!(FORMAT)),
+            (
+                "layout.per_service",
+                &raw["layout"]["per_service"],
+                json!(Encoder::PER_SERVICE),
+            ),
+            ("layout.choices", &raw["layout"]["choices"], json!(CHOICES)),
+        ] {
+            if *found != expected {
+                return Err(MarlError::Mismatch {
+                    path,
+                    what: what.to_owned(),
+                    found: found.to_string(),
+                    expected: expected.to_string(),
+                });
+            }
+        }
+        let manifest: Manifest =
+            serde_json::from_value(raw).map_err(|e| MarlError::broken(&path, e))?;
+        if sha256(&bytes) != manifest.weights_sha256 {
+            return Err(MarlError::broken(
+                &weights,
+                "not the file that policy.json was written with",
+            ));
+        }
+        if !fits(&manifest.layout, bytes.len()) {
+            let reason = "the layout is not one of a network whose weights are beside it";
+            return Err(MarlError::broken(&path, reason));
+        }
+        let archive = store::from_bytes(&bytes).map_err(|e| MarlError::broken(&weights, e))?;
+        let actor = Mlp::import(manifest.layout.shape.clone(), "actor", &archive)
+            .map_err(|e| MarlError::broken(&weights, e))?;
+        let layout = manifest.layout.clone();
+        Ok(Self {
+            policy: Policy { layout, actor },
+            manifest,
+            path,
+        })
     }
-    let manifest: Manifest =
-        serde_json::from_value(raw).map_err(|e| MarlError::broken(&path, e))?;
-    if let Some(difference) = first_difference("", &manifest.meaning, &meaning(scenario)) {
-        return Err(mismatch(difference));
+
+    /// Checks that the policy's numbers mean the same in `scenario` and under the organisation whose
+    /// text is `organization`, empty without one.
+    ///
+    /// # Errors
+    /// [`MarlError::Mismatch`] with the first difference.
+    pub fn check(&self, scenario: &Scenario, organization: &str) -> Result<()> {
+        let manifest = &self.manifest;
+        let mut expected = Layout::new(scenario, 1);
+        expected
+            .shape
+            .hidden
+            .clone_from(&manifest.layout.shape.hidden);
+        let asked = sha256(organization.as_bytes());
+        let difference = first_difference("", &manifest.meaning, &meaning(scenario))
+            .or_else(|| first_difference("layout", &json!(manifest.layout), &json!(expected)))
+            .or_else(|| {
+                let found = &manifest.organization_sha256;
+                (*found != asked).then(|| {
+                    let what = "sha256 of the organization".to_owned();
+                    [what, found.clone(), asked.clone()]
+                })
+            });
+        match difference {
+            None => Ok(()),
+            Some([what, found, expected]) => Err(MarlError::Mismatch {
+                path: self.path.clone(),
+                what,
+                found,
+                expected,
+            }),
+        }
     }
-    let hidden = manifest.layout.shape.hidden.first().copied().unwrap_or(0);
-    let mut expected = Layout::new(scenario, hidden);
-    expected
-        .shape
-        .hidden
-        .clone_from(&manifest.layout.shape.hidden);
-    if let Some([what, found, expected]) =
-        first_difference("layout", &json!(manifest.layout), &json!(expected))
-    {
-        return Err(mismatch([what, found, expected]));
-    }
-    let asked = sha256(organization.as_bytes());
-    if manifest.organization_sha256 != asked {
-        return Err(mismatch([
-            "sha256 of the organization".into(),
-            manifest.organization_sha256,
-            asked,
-        ]));
-    }
-    if sha256(&bytes) != manifest.weights_sha256 {
-        return Err(MarlError::broken(
-            &weights,
-            "not the file that policy.json was written with",
-        ));
-    }
-    let archive = store::from_bytes(&bytes).map_err(|e| MarlError::broken(&weights, e))?;
-    let actor = Mlp::import(manifest.layout.shape.clone(), "actor", &archive)
-        .map_err(|e| MarlError::broken(&weights, e))?;
-    Ok(Policy {
-        layout: manifest.layout,
-        actor,
-    })
+}
+
+/// Whether a network of `layout` reads and writes what its names say, and can lie in a file of
+/// `bytes`: asked before memory is taken for it.
+fn fits(layout: &Layout, bytes: usize) -> bool {
+    let (services, agents) = (layout.services.len(), layout.agents.len());
+    let shape = &layout.shape;
+    let widths: Vec<u128> = std::iter::once(shape.inputs)
+        .chain(shape.hidden.iter().copied())
+        .chain([shape.outputs])
+        .map(|width| width as u128)
+        .collect();
+    let size = |pair: &[u128]| (pair[0] + 1).saturating_mul(pair[1]).saturating_mul(4);
+    let needed = widths
+        .windows(2)
+        .fold(0_u128, |sum, pair| sum.saturating_add(size(pair)));
+    services > 0
+        && agents > 0
+        && shape.inputs == services * layout.per_service + agents
+        && shape.outputs == services * layout.choices
+        && !widths.contains(&0)
+        && needed <= bytes as u128
 }

@@ -2,13 +2,15 @@
 //!
 //! An observation goes `Encoder → Policy → masked heads → choices → ActionSpace`; [`team::Team`]
 //! walks it for a controller, `train::Trainer` (feature `train`) for thousands of games at once.
-//! [`bundle`] is how a trained policy leaves the house, [`record()`] how its behavior is written down.
+//! [`bundle`] is how a trained policy is kept, [`onnx`] how it leaves the house, [`record()`] how its
+//! behavior is written down.
 //!
 //! What is not here: transition models (twin), guards and fallback (transfer), statistics.
 
 pub mod bundle;
 pub mod error;
 pub mod ground;
+pub mod onnx;
 pub mod policy;
 pub mod record;
 pub mod team;

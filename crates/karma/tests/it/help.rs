@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{command, workspace};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["init"],
     &["check"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["transfer"],
     &["evaluate"],
     &["report"],
+    &["export"],
     &["hpa"],
     &["hpa", "replay"],
     &["bench"],

@@ -32,7 +32,7 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Outside crate, who may depend on it directly, and why nobody else.
-const OUTER_EDGES: [(&str, &[&str], &str); 8] = [
+const OUTER_EDGES: [(&str, &[&str], &str); 9] = [
     ("serde-saphyr", &["cluster"], "one reader of YAML"),
     ("clap", &["karma"], "one command line"),
     (
@@ -53,6 +53,11 @@ const OUTER_EDGES: [(&str, &[&str], &str); 8] = [
         "the pages of large files are made where loops are optimized",
     ),
     ("cel", &["moise"], "one language of rules"),
+    (
+        "prost",
+        &["marl"],
+        "policies and metrics for other programs",
+    ),
 ];
 
 /// Crates that the lock file holds twice, and why that cannot be helped.

@@ -5,6 +5,7 @@ mod bench;
 mod command;
 mod damage;
 mod explosion;
+mod export;
 mod help;
 mod interrupt;
 mod layering;

@@ -1,0 +1,98 @@
+//! `karma export`: a trained policy as a file for other programs.
+
+use std::path::{Path, PathBuf};
+
+use karma_cluster::scenario;
+use karma_marl::{bundle::Bundle, onnx};
+use serde_json::json;
+
+use crate::{
+    args::{ExportArgs, Output},
+    console, files,
+    manifest::Step,
+    run_dir::SCENARIO,
+    status::{Blame, ExitStatus, Failure, Outcome},
+};
+
+/// Name of the manifest of a policy.
+const MANIFEST: &str = "policy.json";
+
+/// Writes the policy that `args` name as ONNX, and examples where asked.
+pub(crate) fn export(args: &ExportArgs) -> Outcome {
+    if args.examples.as_deref() == Some(&args.onnx) {
+        return Err(Failure::refused(format_args!(
+            "--onnx and --examples both name {}",
+            args.onnx.display()
+        ))
+        .hint("give each a file of its own"));
+    }
+    let bundle = read(&args.run)?;
+    let model = onnx::to_bytes(&bundle);
+    // The model comes last: where it lies, everything that was asked for does.
+    if let Some(path) = &args.examples {
+        files::write_json(path, &onnx::examples(&bundle.policy, &model)).refuse()?;
+    }
+    files::replace(&args.onnx, &model).refuse()?;
+    let layout = &bundle.policy.layout;
+    let (agents, services) = (layout.agents.len(), layout.services.len());
+    let width = services * layout.per_service;
+    match args.output {
+        Output::Json => console::row(&json!({
+            "onnx": args.onnx, "sha256": files::hash(&model), "opset": onnx::OPSET,
+            "examples": args.examples, "observation": width, "agents": layout.agents,
+            "services": layout.services, "choices": layout.choices,
+        }))?,
+        Output::Text => console::data(format_args!(
+            "{}: ONNX, opset {}\nobservation [batch, {width}], masks [batch, {agents}, {services}, \
+             {choices}]\nto logits, log_probabilities [batch, {agents}, {services}, {choices}], \
+             actions [batch, {agents}, {services}]",
+            args.onnx.display(),
+            onnx::OPSET,
+            choices = layout.choices,
+        ))?,
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// The policy of the run directory `path`, checked against the run's own scenario, or the one whose
+/// files lie in `path` themselves.
+fn read(path: &Path) -> Outcome<Bundle> {
+    let scenario = path.join(SCENARIO);
+    if !scenario.exists() {
+        return if path.join(MANIFEST).exists() {
+            Bundle::read(path).refuse()
+        } else {
+            Err(Failure::refused(format_args!(
+                "{} is no run directory and holds no policy: neither {SCENARIO} nor {MANIFEST} is there",
+                path.display()
+            ))
+            .hint("name the folder that `karma run` or `karma train` filled, such as runs/pipeline"))
+        };
+    }
+    let folder: PathBuf = path.join(Step::Train.place());
+    if !folder.join(MANIFEST).exists() {
+        return Err(Failure::refused(format_args!(
+            "the run in {} has no trained policy yet: {} is not there",
+            path.display(),
+            folder.join(MANIFEST).display()
+        ))
+        .hint(format!(
+            "train it first, with `karma run {} --out {}`",
+            scenario.display(),
+            path.display()
+        )));
+    }
+    let loaded = scenario::load(&scenario).refuse()?;
+    let organization = loaded
+        .organization
+        .map(|(_, text)| text)
+        .unwrap_or_default();
+    let bundle = Bundle::read(&folder).refuse()?;
+    let checked = bundle.check(&loaded.scenario, &organization);
+    checked.refuse().map_err(|failure| {
+        failure.hint(
+            "the policy was trained for something else than the run: train it again with --force",
+        )
+    })?;
+    Ok(bundle)
+}

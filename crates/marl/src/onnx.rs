@@ -1,0 +1,283 @@
+//! Policies as ONNX files, to be served elsewhere.
+//!
+//! Three steps of the team's way from observation to action are in the graph: which agent asks, the
+//! network, and the masked heads. Encoding what is measured, asking the guides for masks and adding
+//! up the agents' changes stay with whoever serves it.
+//!
+//! | value | kind and shape | what it is |
+//! |---|---|---|
+//! | `observation` | float [batch, services × numbers per service] | encoded, finite |
+//! | `masks` | bool [batch, agents, services, choices] | true where allowed; at least one per head |
+//! | `logits` | float, shape of the masks | before masks |
+//! | `log_probabilities` | float, shape of the masks | under masks; forbidden choices have −1e30 |
+//! | `actions` | int64 [batch, agents, services] | likeliest allowed choice, the first of equals |
+//!
+//! The metadata say what the numbers mean: [`METADATA_MANIFEST`] is `policy.json`,
+//! [`METADATA_OBSERVATION`] names every number of the observation, [`METADATA_CHANGES`] tells the
+//! change of replicas that each choice stands for, all as JSON.
+
+mod examples;
+mod proto;
+
+use karma_cluster::{Encoder, action};
+use karma_nn::{Activation, MlpShape};
+use prost::Message;
+use serde_json::json;
+
+pub use examples::examples;
+use proto::{
+    AttributeProto, BOOL, Dimension, FLOAT, GraphProto, INT, INT64, Length, ModelProto, NodeProto,
+    OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorType,
+    TypeProto, ValueInfoProto,
+};
+
+use crate::{Policy, bundle::Bundle, policy::Layout};
+
+/// Version of inputs, outputs and metadata as this module describes them.
+pub const FORMAT: u32 = 1;
+/// Set of operators.
+pub const OPSET: i64 = 17;
+/// Version of the file format, the one that came with [`OPSET`].
+const IR_VERSION: i64 = 8;
+
+/// Metadata: [`FORMAT`].
+pub const METADATA_FORMAT: &str = "karma.format";
+/// Metadata: `policy.json` as it was, with layout and hashes.
+pub const METADATA_MANIFEST: &str = "karma.manifest";
+/// Metadata: names of the numbers of an observation, `service.number`.
+pub const METADATA_OBSERVATION: &str = "karma.observation";
+/// Metadata: the change of replicas that each choice stands for.
+pub const METADATA_CHANGES: &str = "karma.changes";
+
+/// What a forbidden choice has for a logit, as in `karma_nn`'s own heads.
+const FORBIDDEN: f32 = -1e30;
+
+/// The bytes of an ONNX file for the policy of `bundle`; equal bundles give equal bytes.
+#[must_use]
+pub fn to_bytes(bundle: &Bundle) -> Vec<u8> {
+    let layout = &bundle.policy.layout;
+    let observation: Vec<String> = layout
+        .services
+        .iter()
+        .flat_map(|service| Encoder::NAMES.map(|number| format!("{service}.{number}")))
+        .collect();
+    let changes: Vec<i32> = (0..layout.choices as u8).map(action::change).collect();
+    let metadata = [
+        (METADATA_FORMAT, json!(FORMAT)),
+        (METADATA_MANIFEST, json!(bundle.manifest)),
+        (METADATA_OBSERVATION, json!(observation)),
+        (METADATA_CHANGES, json!(changes)),
+    ];
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "karma".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        doc_string: "A team of agents that share one policy: masked log-probabilities and the \
+                     likeliest choice of every agent for every service."
+            .to_owned(),
+        graph: Some(graph(&bundle.policy)),
+        opset_import: vec![OperatorSetIdProto {
+            domain: Some(String::new()),
+            version: OPSET,
+        }],
+        metadata_props: metadata
+            .map(|(key, value)| StringStringEntryProto {
+                key: key.to_owned(),
+                value: value.to_string(),
+            })
+            .into(),
+    };
+    model.encode_to_vec()
+}
+
+/// The graph from observation and masks to logits, log-probabilities and actions.
+fn graph(policy: &Policy) -> GraphProto {
+    let Layout {
+        services, agents, ..
+    } = &policy.layout;
+    let heads = [agents.len(), services.len(), policy.layout.choices];
+    let width = services.len() * policy.layout.per_service;
+    let mut graph = GraphProto {
+        name: "policy".to_owned(),
+        ..GraphProto::default()
+    };
+    graph.input = vec![
+        value(
+            "observation",
+            FLOAT,
+            &[width],
+            "Encoded observation; finite. The metadata name its numbers.",
+        ),
+        value(
+            "masks",
+            BOOL,
+            &heads,
+            "True where an agent may make a choice for a service; at least one per head.",
+        ),
+    ];
+    graph.output = vec![
+        value("logits", FLOAT, &heads, "Before masks."),
+        value(
+            "log_probabilities",
+            FLOAT,
+            &heads,
+            "Under the masks; forbidden choices have -1e30.",
+        ),
+        value(
+            "actions",
+            INT64,
+            &heads[..2],
+            "The likeliest allowed choice, the first of equals.",
+        ),
+    ];
+    let network = add_network(&mut graph, policy, width);
+    let shape: Vec<i64> = [0].into_iter().chain(heads.map(size)).collect();
+    graph.initializer.push(integers("logits.shape", &shape));
+    graph.node("Reshape", &[&network, "logits.shape"], "logits");
+    let forbidden = floats("forbidden", &[], &[FORBIDDEN]);
+    graph.initializer.push(forbidden);
+    graph.node("Where", &["masks", "logits", "forbidden"], "masked");
+    let last_axis = [("axis", -1)];
+    graph
+        .node("LogSoftmax", &["masked"], "log_probabilities")
+        .set(&last_axis);
+    graph
+        .node("ArgMax", &["masked"], "actions")
+        .set(&last_axis)
+        .set(&[("keepdims", 0)]);
+    graph
+}
+
+/// Adds the network and returns the name of its result, batch × agents × outputs.
+///
+/// What a row of the first layer adds for "agent a asks" is row `width + a` of its weights. Added
+/// to the biases, it gives biases per agent, and the observation goes through the layer once for
+/// all agents.
+fn add_network(graph: &mut GraphProto, policy: &Policy, width: usize) -> String {
+    let agents = policy.layout.agents.len();
+    let MlpShape { activation, .. } = policy.actor.shape();
+    graph
+        .initializer
+        .push(integers("observation.agent_axis", &[1]));
+    let mut newest = "observation.rows".to_owned();
+    graph.node(
+        "Unsqueeze",
+        &["observation", "observation.agent_axis"],
+        &newest,
+    );
+    for layer in 0..policy.actor.layers() {
+        let (mut weights, mut biases) = policy.actor.layer(layer);
+        let outputs = biases.len();
+        let mut bias_shape = vec![outputs];
+        if layer == 0 {
+            let asks = weights.split_off(width * outputs);
+            biases = asks
+                .chunks_exact(outputs)
+                .flat_map(|row| row.iter().zip(&biases).map(|(asks, bias)| asks + bias))
+                .collect();
+            bias_shape = vec![agents, outputs];
+        }
+        let inputs = weights.len() / outputs;
+        let names = ["weight", "bias", "product", "sum", "activation"];
+        let [weight, bias, product, sum, active] =
+            names.map(|name| format!("actor.{layer}.{name}"));
+        let constants = [
+            floats(&weight, &[inputs, outputs], &weights),
+            floats(&bias, &bias_shape, &biases),
+        ];
+        graph.initializer.extend(constants);
+        graph.node("MatMul", &[&newest, &weight], &product);
+        graph.node("Add", &[&product, &bias], &sum);
+        newest = sum;
+        if layer + 1 < policy.actor.layers() {
+            let operator = match activation {
+                Activation::Tanh => "Tanh",
+                Activation::Relu => "Relu",
+            };
+            graph.node(operator, &[&newest], &active);
+            newest = active;
+        }
+    }
+    newest
+}
+
+impl GraphProto {
+    /// Adds an operator that makes `output`, and names it so.
+    fn node(&mut self, operator: &str, inputs: &[&str], output: &str) -> &mut NodeProto {
+        let at = self.node.len();
+        self.node.push(NodeProto {
+            input: inputs.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            name: output.to_owned(),
+            op_type: operator.to_owned(),
+            attribute: Vec::new(),
+        });
+        &mut self.node[at]
+    }
+}
+
+impl NodeProto {
+    /// Sets integers.
+    fn set(&mut self, attributes: &[(&str, i64)]) -> &mut Self {
+        let attributes = attributes.iter().map(|(name, value)| AttributeProto {
+            name: (*name).to_owned(),
+            i: Some(*value),
+            kind: INT,
+        });
+        self.attribute.extend(attributes);
+        self
+    }
+}
+
+/// A constant of floats.
+fn floats(name: &str, shape: &[usize], values: &[f32]) -> TensorProto {
+    TensorProto {
+        dims: shape.iter().copied().map(size).collect(),
+        data_type: FLOAT,
+        name: name.to_owned(),
+        raw_data: values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+    }
+}
+
+/// A constant row of integers.
+fn integers(name: &str, values: &[i64]) -> TensorProto {
+    TensorProto {
+        dims: vec![size(values.len())],
+        data_type: INT64,
+        name: name.to_owned(),
+        raw_data: values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+    }
+}
+
+/// An input or output of a batch of `shape`.
+fn value(name: &str, kind: i32, shape: &[usize], meaning: &str) -> ValueInfoProto {
+    let batch = Length::Name("batch".to_owned());
+    let known = shape.iter().map(|length| Length::Value(size(*length)));
+    let lengths = std::iter::once(batch).chain(known);
+    let dim = lengths.map(|length| Dimension {
+        length: Some(length),
+    });
+    ValueInfoProto {
+        name: name.to_owned(),
+        kind: Some(TypeProto {
+            tensor_type: Some(TensorType {
+                elem_type: kind,
+                shape: Some(TensorShapeProto { dim: dim.collect() }),
+            }),
+        }),
+        doc_string: meaning.to_owned(),
+    }
+}
+
+fn size(length: usize) -> i64 {
+    length as i64
+}
+
+#[cfg(test)]
+mod tests;
