@@ -71,6 +71,9 @@ pub(crate) enum Command {
         trace: TraceArgs,
     },
     /// Step 2: train the team in the twin.
+    ///
+    /// Every iteration adds a line to train/metrics.jsonl and the same numbers to an event file in
+    /// train/tensorboard, which `tensorboard --logdir runs` draws while the training goes on.
     #[command(after_help = "Example:\n  karma train scenarios/pipeline.yaml")]
     Train(StepArgs),
     /// Step 3: find out which roles the agents play.

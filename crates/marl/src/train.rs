@@ -12,6 +12,7 @@ pub mod mappo;
 mod net;
 mod norm;
 mod run;
+mod tensorboard;
 pub mod tune;
 mod twin_env;
 mod view;
@@ -137,8 +138,9 @@ impl Trainer {
         Self { run, layout }
     }
 
-    /// Trains to the end, or continues from the newest checkpoint in `dir`. Writes `metrics.jsonl`
-    /// and `checkpoint/` there and calls `each` after every iteration, those already done included.
+    /// Trains to the end, or continues from the newest checkpoint in `dir`. Writes `metrics.jsonl`,
+    /// the same for TensorBoard, and `checkpoint/` there and calls `each` after every iteration,
+    /// those already done included.
     ///
     /// # Errors
     /// [`MarlError::Interrupted`](crate::MarlError::Interrupted) when `watch` asks to stop,

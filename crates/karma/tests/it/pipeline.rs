@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::command;
 
 /// Every file of a finished run, in order.
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     "analyze/organization.inferred.yaml",
     "analyze/roles.json",
     "analyze/trajectories.parquet",
@@ -25,6 +25,7 @@ const FILES: [&str; 17] = [
     "train/metrics.jsonl",
     "train/policy.json",
     "train/policy.safetensors",
+    "train/tensorboard/events.out.tfevents.0.karma",
 ];
 
 fn json(path: &Path) -> Value {

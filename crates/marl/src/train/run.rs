@@ -15,6 +15,7 @@ use super::{
     checkpoint::{self, Progress},
     env::VecEnv,
     mappo::{Fault, Mappo, play_greedily},
+    tensorboard,
 };
 use crate::{
     bundle::{hex, sha256},
@@ -101,7 +102,9 @@ impl<E: VecEnv> Run<E> {
             if due {
                 metrics.validation = Some(self.validate(iteration)?);
             }
-            self.told.update(append(&path, &metrics)?);
+            let line = append(&path, &metrics)?;
+            tensorboard::append(dir, &line)?;
+            self.told.update(line);
             if due {
                 self.save(dir)?;
             }
@@ -123,7 +126,7 @@ impl<E: VecEnv> Run<E> {
         )
     }
 
-    /// Goes to the newest whole checkpoint and cuts the metrics to what was known then.
+    /// Goes to the newest whole checkpoint and cuts metrics and events to what was known then.
     fn resume(
         &mut self,
         dir: &Path,
@@ -152,7 +155,8 @@ impl<E: VecEnv> Run<E> {
         }
         self.told = Sha256::new_with_prefix(&text);
         files::replace(path, |file| file.write_all(text.as_bytes()))
-            .map_err(|e| MarlError::file(path, e))
+            .map_err(|e| MarlError::file(path, e))?;
+        tensorboard::begin(dir, &text)
     }
 
     /// The lines of the metrics that the checkpoint knows of, which may not be of another run.

@@ -34,6 +34,12 @@ fn run(plan: Plan) -> Run<Queue> {
     Run::new(mappo, vec![Queue::new(6)], plan)
 }
 
+/// Metrics and events of the run in `folder`.
+fn told(folder: &Folder) -> [Vec<u8>; 2] {
+    let events = "tensorboard/events.out.tfevents.0.karma";
+    ["metrics.jsonl", events].map(|name| fs::read(folder.path().join(name)).unwrap())
+}
+
 fn train(run: &mut Run<Queue>, watch: &dyn Watch, dir: &Path) -> Result<Vec<Mlp>, MarlError> {
     run.train(watch, &mut |_| {}, dir)
 }
@@ -59,8 +65,7 @@ fn a_stopped_run_goes_on_with_the_same_bytes() {
     }
     let policy = train(&mut run(plan()), &Silent, parts.path()).unwrap();
     assert_eq!(policy, expected);
-    let read = |folder: &Folder| fs::read(folder.path().join("metrics.jsonl")).unwrap();
-    assert_eq!(read(&whole), read(&parts));
+    assert_eq!(told(&whole), told(&parts));
     let state = |folder: &Folder| {
         let path = folder.path().join("checkpoint/00000012/state.msgpack");
         fs::read(path).unwrap()
@@ -72,7 +77,7 @@ fn a_stopped_run_goes_on_with_the_same_bytes() {
 fn a_killed_run_goes_on_from_its_newest_whole_checkpoint() {
     let (whole, killed) = (Folder::new("unharmed"), Folder::new("killed"));
     let expected = train(&mut run(plan()), &Silent, whole.path()).unwrap();
-    // Killed after iteration 8, while writing a checkpoint and a line of metrics.
+    // Killed after iteration 8, while writing a checkpoint, a line of metrics and an event.
     let watch = Impatient(AtomicU32::new(8));
     train(&mut run(plan()), &watch, killed.path()).unwrap_err();
     let checkpoint = killed.path().join("checkpoint");
@@ -82,15 +87,18 @@ fn a_killed_run_goes_on_from_its_newest_whole_checkpoint() {
     let text = fs::read_to_string(&metrics).unwrap();
     assert_eq!(text.lines().count(), 8);
     fs::write(&metrics, text + "{\"iterat").unwrap();
+    let events = killed
+        .path()
+        .join("tensorboard/events.out.tfevents.0.karma");
+    let bytes = fs::read(&events).unwrap();
+    fs::write(&events, &bytes[..bytes.len() - 5]).unwrap();
     let mut heard = Vec::new();
     let policy = run(plan())
         .train(&Silent, &mut |m| heard.push(m.iteration), killed.path())
         .unwrap();
     assert_eq!(policy, expected);
     assert_eq!(heard, (0..12).collect::<Vec<u32>>());
-    let text = fs::read_to_string(&metrics).unwrap();
-    let expected = fs::read_to_string(whole.path().join("metrics.jsonl")).unwrap();
-    assert_eq!(text, expected);
+    assert_eq!(told(&whole), told(&killed));
     let kept = fs::read_dir(&checkpoint).unwrap().count();
     assert_eq!(kept, 2);
 }
@@ -139,8 +147,7 @@ fn a_run_whose_numbers_explode_says_where_and_goes_on_from_its_last_good_checkpo
         .train(&Silent, &mut |_| {}, broken.path())
         .unwrap();
     assert_eq!(policy, expected);
-    let read = |folder: &Folder| fs::read(folder.path().join("metrics.jsonl")).unwrap();
-    assert_eq!(read(&whole), read(&broken));
+    assert_eq!(told(&whole), told(&broken));
 }
 
 #[test]
