@@ -1,7 +1,7 @@
 //! Breaking things on purpose, to see that they are survived.
 
 use karma_cluster::{
-    Scenario,
+    Interrupted, Scenario, Watch,
     emulator::Emulator,
     scenario::{Effect, Fault as ScenarioFault, Point, Shape, Window},
     seed::derive_seed,
@@ -15,6 +15,7 @@ use crate::{
     decide::{Mode, State},
     decider::Decider,
     decision::{Decision, Reason, Source},
+    error::TransferError,
     guarded::Guarded,
     inject::{Injected, InjectedKind},
     run::run_controller,
@@ -69,14 +70,17 @@ const LOAD: f64 = 0.1;
 
 /// Kills the policy, makes it answer NaN, and takes the metrics away, each in an episode of its own
 /// on the emulator, just as the load falls.
-#[must_use]
+///
+/// # Errors
+/// [`TransferError::Interrupted`] when `watch` says so, before the next of them.
 pub fn demonstrate<D: Decider>(
     scenario: &Scenario,
     decider: &dyn Fn() -> D,
     seed: u64,
-) -> Vec<Demonstration> {
+    watch: &dyn Watch,
+) -> Result<Vec<Demonstration>, TransferError> {
     let missing = vec![Reason::MetricsMissing, Reason::MetricsStale];
-    [
+    let planned = [
         (
             "policy_killed",
             InjectedKind::PolicyKilled,
@@ -92,17 +96,23 @@ pub fn demonstrate<D: Decider>(
             InjectedKind::MetricOutage { service: None },
             missing,
         ),
-    ]
-    .into_iter()
-    .map(|(name, kind, expected)| {
+    ];
+    let total = planned.len() as u64;
+    watch.progress("demonstrate", 0, total, "");
+    let mut shown = Vec::new();
+    for (name, kind, expected) in planned {
+        if watch.stopped() {
+            return Err(Interrupted.into());
+        }
         let injected = Injected {
             at_s: AT_S,
             duration_s: DURATION_S,
             kind,
         };
-        play(scenario, decider(), seed, name, injected, expected)
-    })
-    .collect()
+        shown.push(play(scenario, decider(), seed, name, injected, expected));
+        watch.progress("demonstrate", shown.len() as u64, total, name);
+    }
+    Ok(shown)
 }
 
 fn play<D: Decider>(

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use karma_cluster::{Interrupted, Watch};
 use karma_marl::Team;
 use karma_transfer::{
     TeamDecider, Verdict, VerdictInput, demonstrate,
@@ -27,12 +26,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let (scenario, seed) = (job.scenario, job.scenario.seed);
     let team = team(job)?;
     let decider = || TeamDecider::new(team.clone());
-    job.watch.progress("demonstrate", 0, 1, "");
-    let demonstrations = demonstrate(scenario, &decider, seed);
-    job.watch.progress("demonstrate", 1, 1, "");
-    if job.watch.stopped() {
-        return Err(Interrupted.into());
-    }
+    let demonstrations = demonstrate(scenario, &decider, seed, job.watch)?;
     let validation = validate(scenario, &decider, seed, job.watch)?;
     let fidelity: Fidelity = files::read_json(&job.run.join(FIDELITY))?;
     if let Some(untrained) = &fidelity.accuracy {
