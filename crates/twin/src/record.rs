@@ -165,18 +165,9 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Fills in the actions: the change of desired replicas that followed each row.
+    /// All rows, with the actions that followed them.
     fn finish(mut self) -> Trace {
-        let services = self.scenario.services.len();
-        for row in services..self.trace.len() {
-            let earlier = row - services;
-            let change = self
-                .trace
-                .get(Number::Desired, row)
-                .zip(self.trace.get(Number::Desired, earlier))
-                .map(|(next, now)| next - now);
-            self.trace.set_at(Number::Action, earlier, change);
-        }
+        self.trace.fill_actions();
         self.trace
     }
 }

@@ -1,5 +1,6 @@
 //! Traces: the common long-row schema in memory and in files.
 
+mod actions;
 mod check;
 mod column;
 mod csv;

@@ -107,7 +107,7 @@ pub fn read_csv_mapped(
     append_foreign(&mut trace, mapping, &foreign);
     hold_replicas(&mut trace);
     trace.check()?;
-    fill_actions(&mut trace);
+    trace.fill_actions();
     let report = LoadReport {
         inputs_sha256: inputs_hash(&files),
         files,
@@ -161,24 +161,6 @@ fn append_foreign(trace: &mut Trace, mapping: &Mapping, foreign: &Foreign) {
         trace.set(Number::DtS, Some(mapping.interval_s));
         for (&field, &value) in values {
             trace.set(field, Some(value));
-        }
-    }
-}
-
-/// `action`: the change of desired replicas that follows; of all replicas where desired ones are
-/// unknown; null in the last row of a run.
-fn fill_actions(trace: &mut Trace) {
-    let counted = |trace: &Trace, row| {
-        trace
-            .get(Number::Desired, row)
-            .or_else(|| trace.get(Number::Total, row))
-    };
-    for series in trace.series() {
-        for pair in series.rows.windows(2) {
-            let action = counted(trace, pair[1])
-                .zip(counted(trace, pair[0]))
-                .map(|(next, now)| next - now);
-            trace.set_at(Number::Action, pair[0], action);
         }
     }
 }
