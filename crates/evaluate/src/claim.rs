@@ -51,6 +51,26 @@ impl ConstantVerdict {
     }
 }
 
+impl Claim {
+    /// Whether to deploy the team, what to do instead, and why, in words.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        if self.holds {
+            return "yes, instead of HPA as shipped".to_owned();
+        }
+        let constant = self.vs_best_constant.as_ref();
+        let is_above_hpa = self.interval.is_some_and(|[low, _]| low > 0.0);
+        let instead = match constant.filter(|verdict| verdict.is_below()) {
+            // What is above the team is above HPA as shipped, too.
+            Some(verdict) if is_above_hpa => {
+                format!("the constant replicas {} do better", verdict.policy)
+            }
+            _ => "keep HPA as shipped".to_owned(),
+        };
+        format!("no, {instead}: {}", self.failures.join("; "))
+    }
+}
+
 impl Summary {
     /// The claim in the context called `context`; `None` where there is no such context.
     #[must_use]
@@ -170,7 +190,9 @@ mod tests {
 
     #[test]
     fn the_claim_needs_success_cost_and_the_best_constant() {
-        assert!(context(3.0, 12.0, 0.0).deployment_claim().holds);
+        let claim = context(3.0, 12.0, 0.0).deployment_claim();
+        assert!(claim.holds);
+        assert_eq!(claim.advice(), "yes, instead of HPA as shipped");
         assert!(
             context(3.0, 12.0, -0.9).deployment_claim().holds,
             "not clearly below the constant"
@@ -185,6 +207,13 @@ mod tests {
             assert!(!claim.holds);
             assert_eq!(claim.failures.len(), 1);
             assert!(claim.failures[0].contains(failure), "{:?}", claim.failures);
+            let advice = claim.advice();
+            assert!(
+                advice.starts_with("no, ") && advice.contains(failure),
+                "{advice}"
+            );
+            let is_of_constant = failure.contains("constant");
+            assert_eq!(advice.contains("keep HPA"), !is_of_constant, "{advice}");
         }
     }
 

@@ -19,6 +19,11 @@ const SHOWN: [(Metric, usize); 8] = [
     (Metric::TogglesPerHour, 1),
 ];
 
+/// How to read the column that surprises most.
+const RECOVERY: &str = "Recovery: from the onset of the disturbance until success and p95 are both back \
+within 10 % of the 120 s\nbefore it and stay so for 30 s, 0 where they never left; latency alone can keep it \
+up while every request succeeds.";
+
 pub(crate) fn render(summary: &Summary) -> String {
     let mut text = String::new();
     for context in &summary.contexts {
@@ -33,7 +38,8 @@ pub(crate) fn render(summary: &Summary) -> String {
          paired difference.\n\
          Episodes: {evaluation} on unseen seeds, {hpa} to calibrate HPA ({points} grid points, one \
          choice for all contexts,\n\
-         best {objective}), {constant} to search constant policies (for each context).\n",
+         best {objective}), {constant} to search constant policies (for each context).\n\
+         {RECOVERY}\n",
         seeds = summary.seeds.len(),
         resamples = summary.resamples,
         evaluation = played.evaluation,
@@ -54,7 +60,7 @@ fn push_context(text: &mut String, summary: &Summary, context: &ContextSummary) 
         if controller.recovery_censored > 0 {
             let _ = writeln!(
                 text,
-                "  {}: {} of {} never recovered and count as the rest of the episode",
+                "  {}: {} of {} never recovered within the episode and count as the rest of it",
                 controller.title,
                 controller.recovery_censored,
                 summary.seeds.len(),
@@ -62,15 +68,7 @@ fn push_context(text: &mut String, summary: &Summary, context: &ContextSummary) 
         }
     }
     if let Some(claim) = summary.deployment_claim(&context.name) {
-        if claim.holds {
-            let _ = writeln!(text, "  worth deploying here: yes");
-        } else {
-            let _ = writeln!(
-                text,
-                "  worth deploying here: no: {}",
-                claim.failures.join("; ")
-            );
-        }
+        let _ = writeln!(text, "  worth deploying here: {}", claim.advice());
     }
     text.push('\n');
 }
@@ -85,10 +83,15 @@ fn header() -> Vec<String> {
 fn row(controller: &ControllerSummary) -> Vec<String> {
     let mut cells = vec![name(controller)];
     cells.extend(SHOWN.iter().map(|(metric, digits)| {
-        controller
-            .metrics
-            .get(metric)
-            .map_or_else(|| "-".to_owned(), |e| format!("{:.*}", *digits, e.mean))
+        controller.metrics.get(metric).map_or_else(
+            || "-".to_owned(),
+            |e| {
+                // What never came is longer than what was counted.
+                let is_least = *metric == Metric::RecoveryS && controller.recovery_censored > 0;
+                let more = if is_least { ">" } else { "" };
+                format!("{more}{:.*}", *digits, e.mean)
+            },
+        )
     }));
     cells.push(
         controller
@@ -143,5 +146,37 @@ fn push_aligned(text: &mut String, rows: &[Vec<String>]) {
             let _ = write!(line, "  {cell:>width$}");
         }
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_recovery_that_never_came_is_told_as_more_than_was_counted() {
+        let estimate = Estimate {
+            mean: 900.0,
+            low: None,
+            high: None,
+        };
+        let mut controller = ControllerSummary {
+            contender: Contender::Team,
+            title: String::new(),
+            settings: String::new(),
+            metrics: BTreeMap::from([
+                (Metric::RecoveryS, estimate),
+                (Metric::LatencyP95Ms, estimate),
+            ]),
+            recovery_censored: 0,
+            minus_hpa: BTreeMap::new(),
+            minus_team: BTreeMap::new(),
+        };
+        let cells = |controller: &ControllerSummary| row(controller)[5..7].to_vec();
+        assert_eq!(cells(&controller), ["900", "900"]);
+        controller.recovery_censored = 2;
+        assert_eq!(cells(&controller), [">900", "900"]);
     }
 }

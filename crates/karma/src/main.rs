@@ -2,9 +2,10 @@
 //!
 //! [`args`] says what can be typed, [`commands`] has a module per command and [`steps`] one per
 //! phase, [`run_dir`] keeps the files of a run together, [`report`] draws them, [`status`] says how
-//! a command ends. The shells' duties each have one place: [`files`] the disk, [`clock`] the clock,
+//! a command ends, [`advice`] what it came to. The shells' duties each have one place: [`files`] the disk, [`clock`] the clock,
 //! [`interrupt`] Ctrl-C, [`console`] and [`progress`] what is printed.
 
+mod advice;
 mod args;
 mod clock;
 mod commands;

@@ -20,6 +20,7 @@ use karma_twin::{
 use serde_json::Value;
 
 use crate::{
+    advice::advice,
     args::TraceArgs,
     files,
     manifest::{Hashes, Step},
@@ -91,6 +92,12 @@ pub(crate) fn show(step: Step, run: &Path) -> Result<Shown> {
 pub(crate) fn gate(run: &Path) -> Result<Option<Verdict>> {
     let path = run.join(VERDICT);
     path.exists().then(|| files::read_json(&path)).transpose()
+}
+
+/// What to do with the team of the finished run directory `run`, in a sentence.
+pub(crate) fn verdict(run: &Path) -> Result<String> {
+    let passed = gate(run)?.map(|gate| gate.pass);
+    Ok(advice(passed, Some(evaluate::worth(run)?)))
 }
 
 /// The trained team of the run directory, guided by its organization.

@@ -172,7 +172,8 @@ impl Session {
                 console::data(steps::show(Step::Transfer, run)?.text)?;
                 let comparison = steps::show(Step::Evaluate, run)?;
                 console::data(format_args!("\n{}", comparison.text.trim_end()))?;
-                console::data(format_args!("\n{}", table_of(timing)))?;
+                console::data(format_args!("\n{}\n", table_of(timing)))?;
+                console::data(format_args!("verdict: {}", steps::verdict(run)?))?;
                 console::data(format_args!("report: {}", report.display()))?;
             }
         }

@@ -1,9 +1,11 @@
 //! The team against everybody else.
 
-use karma_evaluate::{Contender, ContextSummary, ControllerSummary, Estimate, Metric, Summary};
+use karma_evaluate::{
+    Contender, ContextSummary, ControllerSummary, Estimate, Metric, Span, Summary,
+};
 use serde::Serialize;
 
-use super::format::{Mark, digits, interval, number, signed};
+use super::format::{Mark, clock, digits, interval, mean, number, signed};
 
 /// What the team does for whoever deploys it, against HPA as shipped.
 #[derive(Debug, Serialize)]
@@ -90,9 +92,8 @@ pub(super) fn benefit(summary: &Summary) -> Benefit {
 
 fn tiles(team: &ControllerSummary, hpa: &ControllerSummary) -> Vec<Tile> {
     let tile = |(metric, label, relative): (Metric, &'static str, bool)| {
-        let (mine, theirs) = (team.metrics.get(&metric)?, hpa.metrics.get(&metric)?);
+        let theirs = hpa.metrics.get(&metric)?;
         let difference = *team.minus_hpa.get(&metric)?;
-        let decimals = digits(metric);
         let (shown, unit, shown_decimals) = if relative && theirs.mean != 0.0 {
             (scaled(difference, 100.0 / theirs.mean), "%", 0)
         } else if metric == Metric::RecoveryS {
@@ -107,8 +108,8 @@ fn tiles(team: &ControllerSummary, hpa: &ControllerSummary) -> Vec<Tile> {
             interval: interval(shown, shown_decimals, true),
             instead: format!(
                 "{} instead of {} {}",
-                number(mine.mean, decimals),
-                number(theirs.mean, decimals),
+                mean(team, metric)?,
+                mean(hpa, metric)?,
                 unit_of(metric)
             ),
             mark: Mark::of(metric, difference),
@@ -173,10 +174,7 @@ fn forest_row(context: &ContextSummary, scale: &Scale) -> Option<ForestRow> {
     let difference = success_difference(context)?;
     let ratio =
         team.metrics.get(&Metric::PodHours)?.mean / hpa.metrics.get(&Metric::PodHours)?.mean;
-    let mean = |controller: &ControllerSummary, metric| {
-        let estimate = controller.metrics.get(&metric);
-        estimate.map_or_else(|| "–".to_owned(), |e| number(e.mean, digits(metric)))
-    };
+    let mean = |controller, metric| mean(controller, metric).unwrap_or_else(|| "–".to_owned());
     let pair = |metric| format!("{} / {}", mean(team, metric), mean(hpa, metric));
     Some(ForestRow {
         context: context.name.clone(),
@@ -266,21 +264,22 @@ const GROUPS: [(&str, &[Metric]); 4] = [
 
 /// One table per context.
 pub(super) fn contexts(summary: &Summary) -> Vec<Comparison> {
-    let table = |context: &ContextSummary| comparison(&context.name, &context.controllers);
+    let table = |context: &ContextSummary| {
+        comparison(&context.name, &context.controllers, context.disturbance)
+    };
     summary.contexts.iter().map(table).collect()
 }
 
 /// The table of the means over the contexts.
 pub(super) fn overall(summary: &Summary) -> Comparison {
-    comparison("all contexts", &summary.overall)
+    comparison("all contexts", &summary.overall, None)
 }
 
-fn comparison(name: &str, controllers: &[ControllerSummary]) -> Comparison {
-    let censored: Vec<String> = controllers
-        .iter()
-        .filter(|c| c.recovery_censored > 0)
-        .map(|c| format!("{} in {}", c.title, c.recovery_censored))
-        .collect();
+fn comparison(
+    name: &str,
+    controllers: &[ControllerSummary],
+    disturbance: Option<Span>,
+) -> Comparison {
     Comparison {
         name: name.to_owned(),
         columns: controllers
@@ -301,15 +300,38 @@ fn comparison(name: &str, controllers: &[ControllerSummary]) -> Comparison {
                     .collect(),
             })
             .collect(),
-        note: if censored.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "Never recovered, counted as the rest of the episode: {} episodes.",
-                censored.join(", ")
-            )
-        },
+        note: about_recovery(controllers, disturbance),
     }
+}
+
+/// How to read the row that surprises most; empty where nobody has one.
+fn about_recovery(controllers: &[ControllerSummary], disturbance: Option<Span>) -> String {
+    let is_measured = |c: &ControllerSummary| c.metrics.contains_key(&Metric::RecoveryS);
+    if !controllers.iter().any(is_measured) {
+        return String::new();
+    }
+    let when = disturbance.map(|span| {
+        let (from, to) = (clock(span.from_s), clock(span.to_s));
+        format!(" (here from {from} to {to})")
+    });
+    let mut note = format!(
+        "Recovery runs from the onset of the disturbance{} until success and p95 are both back within \
+         10 % of the 120 s before it and stay so for 30 s; it is 0 where they never left. Latency alone \
+         can keep it up while every request succeeds.",
+        when.unwrap_or_default()
+    );
+    let censored: Vec<String> = controllers
+        .iter()
+        .filter(|c| c.recovery_censored > 0)
+        .map(|c| format!("{} in {}", c.title, c.recovery_censored))
+        .collect();
+    if !censored.is_empty() {
+        note += &format!(
+            " Never recovered within the episode, counted as the rest of it and marked >: {} episodes.",
+            censored.join(", ")
+        );
+    }
+    note
 }
 
 fn row(metric: Metric, controllers: &[ControllerSummary]) -> Row {
@@ -328,7 +350,7 @@ fn row(metric: Metric, controllers: &[ControllerSummary]) -> Row {
         let difference = controller.minus_team.get(&metric).copied();
         let is_policy = controller.contender != Contender::Bound;
         Some(Cell {
-            mean: number(estimate.mean, decimals),
+            mean: mean(controller, metric)?,
             interval: interval(estimate, decimals, false),
             mark: difference
                 .filter(|_| is_policy)

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::format::{float, number, text, words};
+use super::format::{digits_between, float, number, text, words};
 
 #[derive(Debug, Serialize)]
 pub(super) struct FidelityView {
@@ -139,12 +139,16 @@ fn bars(metric: &Value, horizon: &str) -> Option<MetricBars> {
 
 fn accuracy(accuracy: &Value) -> Option<Accuracy> {
     let percent = |value: f64| format!("{} %", number(100.0 * value, 1));
+    let policies = list(accuracy, "policies");
+    let returns = ["cluster", "twin"].into_iter();
+    let returns = returns.flat_map(|key| policies.iter().filter_map(move |p| float(p, key)));
+    let decimals = digits_between(returns);
     let policy = |policy: &&Value| {
         let share = float(policy, "accuracy")?;
         Some(Policy {
             name: text(policy, &["name"])?.to_owned(),
-            cluster: number(float(policy, "cluster")?, 1),
-            twin: number(float(policy, "twin")?, 1),
+            cluster: number(float(policy, "cluster")?, decimals),
+            twin: number(float(policy, "twin")?, decimals),
             accuracy: percent(share),
             width_pct: (1000.0 * share.clamp(0.0, 1.0)).round() / 10.0,
         })
@@ -152,10 +156,7 @@ fn accuracy(accuracy: &Value) -> Option<Accuracy> {
     Some(Accuracy {
         mean: percent(float(accuracy, "mean")?),
         worst: percent(float(accuracy, "worst")?),
-        policies: list(accuracy, "policies")
-            .iter()
-            .filter_map(policy)
-            .collect(),
+        policies: policies.iter().filter_map(policy).collect(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-use karma_evaluate::{Better, Estimate, Metric};
+use karma_evaluate::{Better, ControllerSummary, Estimate, Metric};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,6 +61,26 @@ pub(super) fn digits(metric: Metric) -> usize {
     }
 }
 
+/// The mean of a metric; of a recovery that did not always come, what it is more than.
+pub(super) fn mean(controller: &ControllerSummary, metric: Metric) -> Option<String> {
+    let text = number(controller.metrics.get(&metric)?.mean, digits(metric));
+    let is_least = metric == Metric::RecoveryS && controller.recovery_censored > 0;
+    Some(if is_least { format!("> {text}") } else { text })
+}
+
+/// Decimals with which the extremes of `values` differ in their third digit: enough to tell apart what
+/// lies between them.
+pub(super) fn digits_between(values: impl Iterator<Item = f64> + Clone) -> usize {
+    const MOST: f64 = 6.0;
+    let span =
+        values.clone().fold(f64::NEG_INFINITY, f64::max) - values.fold(f64::INFINITY, f64::min);
+    if span > 0.0 {
+        (2.0 - span.log10().floor()).clamp(0.0, MOST) as usize
+    } else {
+        2
+    }
+}
+
 /// Whether a difference is good, bad, or not clear from the seeds played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,6 +127,10 @@ pub(super) fn clock(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use karma_evaluate::Contender;
+
     use super::*;
 
     #[test]
@@ -118,6 +142,49 @@ mod tests {
         assert_eq!(signed(0.0, 2), "0.00");
         assert_eq!(signed(2.0, 1), "+2.0");
         assert_eq!(clock(605.0), "10:05");
+    }
+
+    #[test]
+    fn a_recovery_that_never_came_is_told_as_more_than_was_counted() {
+        let estimate = |mean| Estimate {
+            mean,
+            low: None,
+            high: None,
+        };
+        let mut controller = ControllerSummary {
+            contender: Contender::Team,
+            title: String::new(),
+            settings: String::new(),
+            metrics: [
+                (Metric::RecoveryS, estimate(900.0)),
+                (Metric::PodHours, estimate(7.5)),
+            ]
+            .into(),
+            recovery_censored: 0,
+            minus_hpa: BTreeMap::new(),
+            minus_team: BTreeMap::new(),
+        };
+        let told = |controller: &ControllerSummary| {
+            [Metric::RecoveryS, Metric::PodHours, Metric::SuccessPct].map(|m| mean(controller, m))
+        };
+        let texts = |recovery: &str| [Some(recovery.to_owned()), Some("7.50".to_owned()), None];
+        assert_eq!(told(&controller), texts("900"));
+        controller.recovery_censored = 1;
+        assert_eq!(told(&controller), texts("> 900"));
+    }
+
+    #[test]
+    fn numbers_close_together_get_digits_that_tell_them_apart() {
+        for (values, digits) in [
+            (vec![0.80, 0.81, 0.82], 4),
+            (vec![-3.0, 82.5], 1),
+            (vec![100.0, 2500.0], 0),
+            (vec![1.0, 1.0], 2),
+            (vec![], 2),
+            (vec![f64::INFINITY, 1.0], 0),
+        ] {
+            assert_eq!(digits_between(values.iter().copied()), digits, "{values:?}");
+        }
     }
 
     #[test]

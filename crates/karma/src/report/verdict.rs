@@ -5,15 +5,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::format::{number, signed};
+use crate::advice::{Worth, advice};
 
 /// What the top of the page says.
 #[derive(Debug, Serialize)]
 pub(super) struct VerdictView {
-    /// `pass`, `fail` or `unknown`.
+    /// `pass`, `safe` (that and no more), `fail` or `unknown`.
     tone: &'static str,
     gate: &'static str,
     headline: String,
-    lead: String,
+    lead: &'static str,
     reasons: Vec<String>,
     claims: Vec<ClaimView>,
 }
@@ -37,41 +38,36 @@ struct Part {
 
 pub(super) fn view(verdict: Option<&Value>, summary: Option<&Summary>) -> VerdictView {
     let pass = verdict.and_then(|v| v.get("pass")?.as_bool());
-    let claims = summary.map(claims).unwrap_or_default();
-    let held = claims.iter().filter(|c| c.holds).count();
-    let worth = match (claims.len(), held) {
-        (0, _) => String::new(),
-        (all, held) if all == held => "It is worth deploying in every context.".to_owned(),
-        (_, 0) => "It is not worth deploying in any context.".to_owned(),
-        (all, held) => format!("It is worth deploying in {held} of {all} contexts."),
-    };
-    let (tone, gate, headline, lead) = match pass {
+    let worth = summary.map(Worth::of).filter(|worth| worth.contexts > 0);
+    let (tone, gate, lead) = match pass {
         Some(true) => (
-            "pass",
-            "Gate passed",
-            "The team may act.",
-            "It met every condition that stands between a trained team and a cluster.",
+            match worth {
+                Some(Worth { held: 0, .. }) => "safe",
+                _ => "pass",
+            },
+            "Safety gate passed",
+            "It met every condition that stands between a trained team and a cluster. Whether it does \
+             better than what is there, the comparison says.",
         ),
         Some(false) => (
             "fail",
-            "Gate failed",
-            "The team stays in Observe.",
-            "It watches and proposes, and the HPA decides, until the reasons below are gone.",
+            "Safety gate failed",
+            "It watches and proposes, and the HPA decides, until the reasons below are gone, whatever \
+             the comparison says.",
         ),
         None => (
             "unknown",
             "No verdict",
-            "No verdict yet.",
             "The transfer phase was not run, so that nothing says whether the team may act.",
         ),
     };
     VerdictView {
         tone,
         gate,
-        headline: headline.to_owned(),
-        lead: format!("{lead} {worth}").trim_end().to_owned(),
+        headline: advice(pass, worth),
+        lead,
         reasons: verdict.map(reasons).unwrap_or_default(),
-        claims,
+        claims: summary.map(claims).unwrap_or_default(),
     }
 }
 

@@ -8,7 +8,7 @@ use karma_evaluate::{Summary, evaluate};
 use karma_transfer::{Guarded, Mode, TeamDecider};
 
 use super::{Job, Shown, team};
-use crate::status::Outcome;
+use crate::{advice::Worth, status::Outcome};
 
 const SUMMARY: &str = "evaluate/summary.json";
 const EPISODES: &str = "evaluate/episodes.parquet";
@@ -23,6 +23,11 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     summary.write_episodes(&job.run.join(EPISODES))?;
     summary.write(&job.run.join(SUMMARY))?;
     Ok(())
+}
+
+/// In how many contexts the team of the run directory `run` is worth deploying.
+pub(super) fn worth(run: &Path) -> Result<Worth> {
+    Ok(Worth::of(&Summary::read(&run.join(SUMMARY))?))
 }
 
 pub(super) fn show(run: &Path) -> Result<Shown> {

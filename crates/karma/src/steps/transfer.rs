@@ -66,9 +66,10 @@ fn with_team(job: &Job<'_>, untrained: &TwinAccuracy, team: &Team) -> Outcome<Tw
 pub(super) fn show(run: &Path) -> Result<Shown> {
     let verdict: Verdict = files::read_json(&run.join(VERDICT))?;
     let mut text = if verdict.pass {
-        "the gate passed: the team may manage the cluster\n".to_owned()
+        "safety gate passed: the team may act; whether that is worth it, the comparison says\n"
+            .to_owned()
     } else {
-        "the gate failed: the agents only observe\n".to_owned()
+        "safety gate failed: the team only observes\n".to_owned()
     };
     for reason in &verdict.reasons {
         text += &format!("- {reason}\n");
