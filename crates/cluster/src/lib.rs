@@ -26,4 +26,4 @@ pub use action::{ALPHA, ActionSpace};
 pub use cluster::{Cluster, ClusterError, Controller};
 pub use observation::{Encoder, Observation, PodObservation, PodPhase, ServiceMetrics};
 pub use scenario::Scenario;
-pub use watch::{Interrupted, Silent, Watch};
+pub use watch::{Interrupted, Silent, Watch, Watched};

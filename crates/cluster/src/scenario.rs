@@ -16,10 +16,11 @@ mod read;
 mod reference;
 mod service;
 mod settings;
+mod template;
 
 pub use fault::{Effect, Fault};
 pub use load::{Point, Shape, TraceScale, TraceUnit, TraceWorkload, Workload};
-pub use read::{Loaded, load, parse, template, to_yaml};
+pub use read::{Loaded, Places, load, parse, to_yaml};
 pub use reference::{key_reference, schema};
 pub use service::{
     Call, CallMode, Discipline, FailureRates, NodePool, ReplicaRange, Service, Startup,
@@ -29,6 +30,7 @@ pub use settings::{
     Agent, AnalyzeSettings, Control, EarlyStop, EvaluateSettings, RewardWeights, Team,
     TrainSettings, TwinSettings,
 };
+pub use template::template;
 
 /// A cluster, its load, its faults, its team and the settings of every phase.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

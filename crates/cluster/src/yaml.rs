@@ -4,6 +4,7 @@
 //! [`Document`] is the tree; a syntax error is told alone, since nothing after it can be trusted.
 //! `conform` compares a tree with a JSON schema, [`read`] turns one into any type that serde reads.
 
+mod compare;
 mod conform;
 mod deserialize;
 mod document;
@@ -17,6 +18,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use compare::Difference;
 pub(crate) use conform::conform;
 pub(crate) use document::child;
 use document::parent;

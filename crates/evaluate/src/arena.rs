@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use karma_cluster::{
-    ActionSpace, Cluster, Controller, Interrupted, Scenario, Watch,
+    ActionSpace, Cluster, Controller, Interrupted, Scenario, Watch, Watched,
     emulator::{Emulator, EpisodeRecord},
     seed::derive_seed,
 };
@@ -45,10 +45,13 @@ pub(crate) fn play(
     scenario: &Scenario,
     controller: &mut dyn Controller,
     seed: u64,
-) -> EpisodeRecord {
+    watch: &dyn Watch,
+) -> Result<EpisodeRecord> {
     let mut cluster = Emulator::new(scenario, seed);
-    drive(&mut cluster, scenario, controller, seed);
-    cluster.record().clone()
+    let mut watched = Watched::new(&mut cluster, watch);
+    drive(&mut watched, scenario, controller, seed);
+    watched.finished()?;
+    Ok(cluster.record().clone())
 }
 
 /// Runs `controller` on `cluster` to the end of the episode: observe → decide → scale → advance.
@@ -89,7 +92,7 @@ pub(crate) fn drive(
 
 /// Counts what is done of one step and passes it on.
 pub(crate) struct Tally<'a> {
-    watch: &'a dyn Watch,
+    pub(crate) watch: &'a dyn Watch,
     step: &'a str,
     total: u64,
     done: AtomicU64,
@@ -126,14 +129,14 @@ pub(crate) fn play_all<J: Sync, T: Send>(
     watch: &dyn Watch,
     step: &str,
     jobs: &[J],
-    play: impl Fn(&J) -> T + Sync,
+    play: impl Fn(&J) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let tally = Tally::new(watch, step, jobs.len() as u64);
     jobs.par_iter()
         .with_max_len(1)
         .map(|job| {
             tally.check()?;
-            let result = play(job);
+            let result = play(job)?;
             tally.add(1);
             Ok(result)
         })

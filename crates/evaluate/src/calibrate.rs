@@ -102,7 +102,8 @@ pub(crate) fn calibrate_hpa(
             .collect();
         let values = play_all(watch, "calibrate HPA", &jobs, |(point, ground, seed)| {
             let mut hpa = grid[*point].controller(&ground.scenario);
-            objective.value(Outcome::of(&play(&ground.scenario, &mut hpa, *seed)))
+            let record = play(&ground.scenario, &mut hpa, *seed, watch)?;
+            Ok(objective.value(Outcome::of(&record)))
         })?;
         for ((point, ..), value) in jobs.iter().zip(&values) {
             scores[*point].push(*value);

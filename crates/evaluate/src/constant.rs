@@ -243,7 +243,8 @@ impl<'a> Search<'a> {
             .map(|seed| {
                 self.tally.check()?;
                 let scenario = &self.ground.scenario;
-                let record = play(scenario, &mut Constant(replicas.to_vec()), *seed);
+                let mut constant = Constant(replicas.to_vec());
+                let record = play(scenario, &mut constant, *seed, self.tally.watch)?;
                 self.tally.add(1);
                 Ok(Outcome::of(&record))
             })

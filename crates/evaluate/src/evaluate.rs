@@ -138,9 +138,10 @@ impl Arena<'_> {
         let results = play_all(self.watch, step, &jobs, |(ground, entrant, index)| {
             let (mut controller, altered) = entrant.enter(&ground.scenario, self.team);
             let scenario = altered.as_ref().unwrap_or(&ground.scenario);
-            let record = play(scenario, controller.as_mut(), self.seeds[*index]);
+            let seed = self.seeds[*index];
+            let record = play(scenario, controller.as_mut(), seed, self.watch)?;
             let metrics = measure(&record, ground.disturbance);
-            (metrics, (*index == 0).then_some(record))
+            Ok((metrics, (*index == 0).then_some(record)))
         })?;
 
         let mut rounds: Vec<Vec<Entry>> = self.grounds.iter().map(|_| Vec::new()).collect();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use karma_cluster::units::Seconds;
+use karma_cluster::units::{QuantityError, Seconds};
 
 /// Designs, trains, explains and deploys a team of autoscaling agents for a pipeline of services.
 #[derive(Parser)]
@@ -197,8 +197,8 @@ pub(crate) struct TrainBench {
     /// Seed of everything random.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Threads [default: one per core]; what is learned does not depend on it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Threads, at most 256 [default: one per core]; what is learned does not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub(crate) threads: Option<u16>,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -257,8 +257,8 @@ pub(crate) struct StepOptions {
     /// Seed of everything random, instead of the scenario's.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Threads [default: one per core]; the result does not depend on it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Threads, at most 256 [default: one per core]; the result does not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub(crate) threads: Option<u16>,
     /// Only this context of the scenario.
     #[arg(long, value_name = "NAME")]
@@ -281,16 +281,16 @@ pub(crate) struct WorkloadArgs {
     #[arg(long, value_name = "NAME|INDEX", requires = "workload")]
     pub(crate) workload_column: Option<String>,
     /// Time between rows [default: 1s].
-    #[arg(long, value_name = "TIME", requires = "workload")]
+    #[arg(long, value_name = "TIME", requires = "workload", value_parser = span)]
     pub(crate) workload_interval: Option<Seconds>,
     /// What a value is [default: count].
     #[arg(long, value_enum, requires = "workload")]
     pub(crate) workload_unit: Option<Unit>,
     /// Where the evaluation's slice starts [default: 0s].
-    #[arg(long, value_name = "TIME", requires = "workload")]
+    #[arg(long, value_name = "TIME", requires = "workload", value_parser = instant)]
     pub(crate) workload_start: Option<Seconds>,
     /// Length of a slice [default: the scenario's duration].
-    #[arg(long, value_name = "TIME", requires = "workload")]
+    #[arg(long, value_name = "TIME", requires = "workload", value_parser = span)]
     pub(crate) workload_duration: Option<Seconds>,
     /// Factor on the values; auto makes the peak the scenario's capacity [default: auto].
     #[arg(long, value_name = "F|auto", requires = "workload")]
@@ -346,6 +346,41 @@ pub(crate) enum Template {
     Pipeline,
     /// Four services with a branch, five contexts.
     Diamond,
+    /// The pipeline under surges.
+    Bottleneck,
+    /// The pipeline under a flood.
+    Ddos,
+    /// The pipeline with pods that die.
+    PodFailure,
+    /// The pipeline on half the machines.
+    Contention,
+    /// The pipeline with a little of everything.
+    Mixed,
+}
+
+/// Most threads: beyond the cores more of them only make everything slower.
+const MOST_THREADS: i64 = 256;
+
+/// A time above 0.
+fn span(text: &str) -> Result<Seconds, String> {
+    let span = instant(text)?;
+    if span.seconds() > 0.0 {
+        Ok(span)
+    } else {
+        Err("it must be above 0".to_owned())
+    }
+}
+
+/// A time from 0 on.
+fn instant(text: &str) -> Result<Seconds, String> {
+    let instant: Seconds = text
+        .parse()
+        .map_err(|error: QuantityError| error.to_string())?;
+    if instant.seconds() >= 0.0 && instant.seconds().is_finite() {
+        Ok(instant)
+    } else {
+        Err("it must be from 0 on".to_owned())
+    }
 }
 
 /// What a value of a recorded workload is.

@@ -8,14 +8,15 @@ use std::{
 use anyhow::Context;
 use karma_cluster::{
     Scenario,
-    scenario::{self, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
+    scenario::{self, Places, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
     units::Seconds,
     workload::trace::{self, TraceError},
+    yaml::{Difference, Document},
 };
 
 use crate::{
     args::{StepArgs, Unit, WorkloadArgs},
-    console, run_dir,
+    console, organization, run_dir,
     status::{Blame, ExitStatus, Failure, Outcome},
 };
 
@@ -34,12 +35,19 @@ pub(crate) struct Input {
     pub(crate) organization: Option<String>,
     /// Names in the run directory and contents of the files.
     copies: Vec<(String, Vec<u8>)>,
+    /// Where the keys stand in the files that were given.
+    places: Places,
+    /// Whether the workload is another than theirs.
+    has_workload: bool,
 }
 
 impl Input {
     /// Reads the scenario that `args` name, with what they override.
     pub(crate) fn read(args: &StepArgs, workload: Option<&WorkloadArgs>) -> Outcome<Self> {
         let mut loaded = scenario::load(&args.scenario).refuse()?;
+        if let Some((path, text)) = &loaded.organization {
+            organization::check(text, path, &loaded.scenario).refuse()?;
+        }
         if let Some((args, file)) = workload.and_then(|args| Some((args, args.workload.as_ref()?)))
         {
             loaded.scenario = with_workload(&loaded.scenario, args, file)?;
@@ -67,6 +75,8 @@ impl Input {
             organization: loaded.organization.map(|(_, text)| text),
             scenario: loaded.scenario,
             copies: copies.files,
+            places: loaded.places,
+            has_workload: workload.is_some_and(|args| args.workload.is_some()),
         })
     }
 
@@ -75,6 +85,27 @@ impl Input {
         let copies = self.copies.iter();
         std::iter::once((run_dir::SCENARIO, self.text.as_bytes()))
             .chain(copies.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+    }
+
+    /// The first difference of the scenario from the one `recorded` as text, told at the place that
+    /// was given; `None` where there is none, or no text to compare with.
+    pub(crate) fn difference(&self, recorded: &str) -> Option<String> {
+        let parse = |text| Document::parse(text).ok();
+        let Difference { path, before, now } =
+            parse(recorded)?.first_difference(&parse(&self.text)?)?;
+        let (file, line) = self.places.of(&path);
+        let place = if self.has_workload && path.starts_with("workload") {
+            "--workload".to_owned()
+        } else if line == 0 {
+            file.display().to_string()
+        } else {
+            format!("{}:{line}", file.display())
+        };
+        Some(match (before, now) {
+            (Some(before), Some(now)) => format!("{place}: {path} was {before}, it is {now}"),
+            (None, _) => format!("{place}: {path} is new"),
+            (_, None) => format!("{place}: {path} is gone"),
+        })
     }
 
     /// The scenario with no context but `context`.
@@ -169,7 +200,12 @@ fn with_workload(scenario: &Scenario, args: &WorkloadArgs, file: &Path) -> Outco
         error: anyhow::Error::from(error).context("the workload cannot be used"),
     };
     let trace = trace::load(file, asked).map_err(refuse)?;
-    let scenario = scenario.with_workload(trace).map_err(refuse)?;
+    if let Some(warning) = trace.warning() {
+        console::say(format_args!(
+            "warning: {warning} (hint: set --workload-interval to the time between rows)"
+        ));
+    }
+    let scenario = scenario.with_workload(trace.workload).map_err(refuse)?;
     if let Shape::Trace(TraceWorkload {
         scale: TraceScale::Factor(factor),
         ..

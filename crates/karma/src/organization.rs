@@ -13,8 +13,21 @@ use crate::status::{Blame, Outcome};
 
 /// Reads the organization in `text`, which came from `origin`.
 pub(crate) fn read(text: &str, origin: &Path) -> Result<Organization, Refusals> {
-    let raw: RawOrganization = yaml::read(text, origin)?;
+    let raw: RawOrganization = yaml::read(text, origin)
+        .map_err(|faults| no_organization(text, origin).unwrap_or(faults))?;
     Organization::check(raw).map_err(|faults| located(faults, text, origin))
+}
+
+/// The one fault to tell of a scenario where an organization should be.
+fn no_organization(text: &str, origin: &Path) -> Option<Refusals> {
+    const OF_SCENARIOS: &str = "services";
+    let document = Document::parse(text).ok()?;
+    document.root.get(OF_SCENARIOS)?;
+    let place = document.place(OF_SCENARIOS);
+    let message = "this is a scenario, where an organization should be";
+    let fault = Fault::at(origin, place, OF_SCENARIOS, message);
+    let hint = "team.organization names a file such as organizations/karma.yaml";
+    Some(Refusals(vec![fault.hint(hint)]))
 }
 
 /// Checks the organization in `text`, which came from `origin`, against `scenario`.

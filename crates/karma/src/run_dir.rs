@@ -116,7 +116,9 @@ impl RunDir {
             .map_err(|failure| failure.hint("remove the directory, or name another with --out"))?;
         let difference = recorded.difference(&now).or_else(|| {
             let changed = first_difference(&recorded.inputs, &now.inputs)?;
-            Some(line_difference(path, input).unwrap_or(changed))
+            let text = files::read(&path.join(SCENARIO)).ok();
+            let difference = text.and_then(|text| input.difference(&text));
+            Some(difference.unwrap_or(changed))
         });
         let Some(difference) = difference else {
             return Ok(recorded);
@@ -297,27 +299,4 @@ fn lock(path: &Path) -> Outcome<File> {
 
 fn is_empty(path: &Path) -> Result<bool> {
     Ok(files::list(path, path)?.is_empty())
-}
-
-/// The first line in which the recorded scenario differs from the one given.
-fn line_difference(run: &Path, input: &Input) -> Option<String> {
-    let recorded = files::read(&run.join(SCENARIO)).ok()?;
-    let mut lines = (recorded.lines(), input.text.lines());
-    for number in 1.. {
-        match (lines.0.next(), lines.1.next()) {
-            (None, None) => break,
-            (recorded, now) if recorded == now => {}
-            (recorded, now) => {
-                let show = |line: Option<&str>| {
-                    line.map_or("not there".to_owned(), |line| format!("{:?}", line.trim()))
-                };
-                return Some(format!(
-                    "{SCENARIO}:{number} was {}, it is {}",
-                    show(recorded),
-                    show(now)
-                ));
-            }
-        }
-    }
-    None
 }

@@ -1,7 +1,7 @@
 //! Breaking things on purpose, to see that they are survived.
 
 use karma_cluster::{
-    Interrupted, Scenario, Watch,
+    Interrupted, Scenario, Watch, Watched,
     emulator::Emulator,
     scenario::{Effect, Fault as ScenarioFault, Point, Shape, Window},
     seed::derive_seed,
@@ -72,7 +72,7 @@ const LOAD: f64 = 0.1;
 /// on the emulator, just as the load falls.
 ///
 /// # Errors
-/// [`TransferError::Interrupted`] when `watch` says so, before the next of them.
+/// [`TransferError::Interrupted`] when `watch` says so.
 pub fn demonstrate<D: Decider>(
     scenario: &Scenario,
     decider: &dyn Fn() -> D,
@@ -109,7 +109,15 @@ pub fn demonstrate<D: Decider>(
             duration_s: DURATION_S,
             kind,
         };
-        shown.push(play(scenario, decider(), seed, name, injected, expected));
+        shown.push(play(
+            scenario,
+            decider(),
+            seed,
+            watch,
+            name,
+            injected,
+            expected,
+        )?);
         watch.progress("demonstrate", shown.len() as u64, total, name);
     }
     Ok(shown)
@@ -119,10 +127,11 @@ fn play<D: Decider>(
     scenario: &Scenario,
     mut decider: D,
     seed: u64,
+    watch: &dyn Watch,
     name: &str,
     injected: Injected,
     expected: Vec<Reason>,
-) -> Demonstration {
+) -> Result<Demonstration, TransferError> {
     let stage = stage(scenario, &injected);
     let mut cluster = Emulator::new(&stage, derive_seed(seed, "demonstration", 0));
     decider.reset(&stage, seed);
@@ -133,10 +142,12 @@ fn play<D: Decider>(
     } else {
         &[]
     };
-    let decisions = run_controller(&mut cluster, &mut guarded, by_the_loop);
+    let mut watched = Watched::new(&mut cluster, watch);
+    let decisions = run_controller(&mut watched, &mut guarded, by_the_loop);
+    watched.finished()?;
     let settings = *guarded.guard().settings();
     let of_fault = |d: &&Decision| injected.on(d.time_s);
-    Demonstration {
+    Ok(Demonstration {
         name: name.to_owned(),
         injected,
         noticed_after_s: decisions
@@ -158,7 +169,7 @@ fn play<D: Decider>(
         violations: violations(&decisions, &stage, &settings, by_the_loop),
         expected,
         decisions,
-    }
+    })
 }
 
 /// The scenario's cluster under a load that rises, then falls just before the fault.

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use karma_cluster::{
-    Cluster, Controller, Interrupted, Scenario, Watch, emulator::Emulator, hpa::HpaController,
-    seed::derive_seed,
+    Cluster, Controller, Interrupted, Scenario, Watch, Watched, emulator::Emulator,
+    hpa::HpaController, seed::derive_seed,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,10 @@ pub fn validate<D: Decider>(
                 return Err(Interrupted);
             }
             let seed = derive_seed(seed, "validation", u64::from(*index));
-            let pair = (play_team(context, seed, decider()), play_hpa(context, seed));
+            let pair = (
+                play_team(context, seed, decider(), watch)?,
+                play_hpa(context, seed, watch)?,
+            );
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             watch.progress("validate", done, total, "");
             Ok(pair)
@@ -116,23 +119,31 @@ pub fn validate<D: Decider>(
     })
 }
 
-fn play_team<D: Decider>(context: &Scenario, seed: u64, mut decider: D) -> Sums {
+fn play_team<D: Decider>(
+    context: &Scenario,
+    seed: u64,
+    mut decider: D,
+    watch: &dyn Watch,
+) -> Result<Sums, Interrupted> {
     let mut cluster = Emulator::new(context, seed);
     decider.reset(context, seed);
     let mut guarded = Guarded::new(decider, context, Mode::Active);
-    let decisions = run_controller(&mut cluster, &mut guarded, &[]);
+    let mut watched = Watched::new(&mut cluster, watch);
+    let decisions = run_controller(&mut watched, &mut guarded, &[]);
+    watched.finished()?;
     let of_policy = |d: &&Decision| d.source == Source::Policy;
-    Sums {
+    Ok(Sums {
         masks_violated: guarded.decider().masks_violated(),
         windows: decisions.len() as u64,
         of_policy: decisions.iter().filter(of_policy).count() as u64,
         ..Sums::of(&cluster)
-    }
+    })
 }
 
 /// HPA as shipped without a guard, as the baseline of evaluation is.
-fn play_hpa(context: &Scenario, seed: u64) -> Sums {
-    let mut cluster = Emulator::new(context, seed);
+fn play_hpa(context: &Scenario, seed: u64, watch: &dyn Watch) -> Result<Sums, Interrupted> {
+    let mut emulator = Emulator::new(context, seed);
+    let mut cluster = Watched::new(&mut emulator, watch);
     let mut hpa = HpaController::as_shipped(context);
     loop {
         if let Ok(observation) = cluster.observe() {
@@ -151,7 +162,8 @@ fn play_hpa(context: &Scenario, seed: u64) -> Sums {
             }
         }
         if !cluster.advance() {
-            return Sums::of(&cluster);
+            cluster.finished()?;
+            return Ok(Sums::of(&emulator));
         }
     }
 }

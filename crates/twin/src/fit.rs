@@ -162,6 +162,7 @@ fn check_content(trace: &Trace, plan: &Plan) -> Result<()> {
             trace.len()
         )));
     }
+    check_services(trace, plan)?;
     for service in &plan.services {
         let rows = (0..trace.len())
             .filter(|row| trace.text(Text::Service, *row) == Some(service.name.as_str()));
@@ -192,6 +193,21 @@ fn check_content(trace: &Trace, plan: &Plan) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses the trace of other services than those of the scenario.
+fn check_services(trace: &Trace, plan: &Plan) -> Result<()> {
+    let shown = trace.services();
+    let mut planned: Vec<&str> = plan.services.iter().map(|s| s.name.as_str()).collect();
+    planned.sort_unstable();
+    if shown == planned {
+        return Ok(());
+    }
+    Err(TwinError::Fit(format!(
+        "the services of the trace are {}, those of the scenario {}",
+        shown.join(", "),
+        planned.join(", ")
+    )))
 }
 
 /// Splits by whole runs, every context in the same proportion.

@@ -108,7 +108,28 @@ pub fn errors_of(
     model::errors(&services, seed, watch)
 }
 
+/// `count` things, in words.
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 impl Assessment {
+    /// Where the data comes from, in one sentence: it was read below `dir`.
+    #[must_use]
+    pub fn source(&self, dir: &Path) -> String {
+        let report = &self.report;
+        format!(
+            "read {}: {} of {}, {} ({} kept for measuring), {}, {}",
+            dir.display(),
+            counted(report.files.len(), "file"),
+            report.services.join(", "),
+            counted(report.runs.len(), "run"),
+            report.validation_runs.len(),
+            counted(report.services.len(), "service"),
+            counted(report.rows, "row"),
+        )
+    }
+
     /// Both tables for people.
     #[must_use]
     pub fn table(&self) -> String {

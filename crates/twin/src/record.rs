@@ -45,7 +45,8 @@ pub fn record_traces(
             let (name, context) = &contexts[(episode % count) as usize];
             // Every context meets every style, in another order.
             let style = episode / count + episode % count;
-            let trace = record_episode(scenario, name, context, episode, style % STYLES, seed);
+            let style = style % STYLES;
+            let trace = record_episode(scenario, name, context, episode, style, seed, watch)?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             watch.progress("record", done, u64::from(episodes), name);
             Some(trace)
@@ -58,7 +59,7 @@ pub fn record_traces(
     Ok(trace)
 }
 
-/// One episode of a training variant of `context`.
+/// One episode of a training variant of `context`; `None` where `watch` asks to stop.
 fn record_episode(
     scenario: &Scenario,
     name: &str,
@@ -66,7 +67,8 @@ fn record_episode(
     episode: u64,
     style: u64,
     seed: u64,
-) -> Trace {
+    watch: &dyn Watch,
+) -> Option<Trace> {
     let variant_seed = seed::derive_seed(seed, "recorded variant", episode);
     let variant = workload::training_variant(context, variant_seed);
     let episode_seed = seed::derive_seed(seed, "recorded episode", episode);
@@ -96,6 +98,10 @@ fn record_episode(
         }
         let at = window as usize * services;
         done = givens.get(at..at + services).unwrap_or(&calm);
+        // One episode may take minutes.
+        if watch.stopped() {
+            return None;
+        }
         let goes_on = emulator.advance();
         if !goes_on {
             if let Some(seen) = patiently(&mut emulator) {
@@ -104,7 +110,7 @@ fn record_episode(
             break;
         }
     }
-    rows.finish()
+    Some(rows.finish())
 }
 
 /// Looks until the API server answers.

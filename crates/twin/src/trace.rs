@@ -194,6 +194,28 @@ impl Trace {
         self.quality.extend_from_slice(&other.quality);
     }
 
+    /// Names of the runs, sorted.
+    #[must_use]
+    pub fn runs(&self) -> Vec<&str> {
+        self.names(Text::Run)
+    }
+
+    /// Names of the services, sorted; without what stands for an application or a cluster as a
+    /// whole.
+    #[must_use]
+    pub fn services(&self) -> Vec<&str> {
+        let mut names = self.names(Text::Service);
+        names.retain(|name| !name.starts_with("__"));
+        names
+    }
+
+    fn names(&self, field: Text) -> Vec<&str> {
+        let distinct = self.texts(field).map_or(&[][..], Texts::distinct);
+        let mut names: Vec<&str> = distinct.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The rows of every service of every run, in order of first appearance.
     #[must_use]
     pub fn series(&self) -> Vec<Series> {

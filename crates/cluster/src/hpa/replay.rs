@@ -108,6 +108,22 @@ impl Checked {
     }
 }
 
+/// Most pods of one case, far more than an autoscaler has to do with: a case names their number, and
+/// each of them is made.
+const MOST_PODS: usize = 10_000;
+
+/// Most containers of each of these pods.
+const MOST_CONTAINERS: usize = 100;
+
+/// That `count`, which stands at `path`, is at most `most`.
+fn bounded(count: usize, most: usize, what: &str, path: String) -> Result<usize, ReplayError> {
+    if count > most {
+        let message = format!("{count} {what} are more than {most}, the most of one case");
+        return Err(ReplayError::new(path, message));
+    }
+    Ok(count)
+}
+
 /// Evaluates every case of a file in the format of `hpa/README.md`.
 ///
 /// The constants of a file are those of its `test_harness_constants`; where it has none, those that
@@ -115,7 +131,7 @@ impl Checked {
 ///
 /// # Errors
 /// The text is not of that format. Unknown fields and values are refused with their path, so that
-/// nothing is skipped silently.
+/// nothing is skipped silently, as is a file without cases.
 pub fn replay(json: &str) -> Result<ReplayReport, ReplayError> {
     let Object(file): Object<File> =
         serde_json::from_str(json).map_err(|error| position::locate(json, &error))?;
@@ -169,6 +185,11 @@ pub fn replay(json: &str) -> Result<ReplayReport, ReplayError> {
     run.list("reconcile", &file.reconcile, |case, path| {
         whole::check(case, &constants, path)
     })?;
+    if run.report.cases == 0 && file.production_defaults.is_none() {
+        let lists: Vec<&str> = run.report.lists.iter().map(|l| l.list.as_str()).collect();
+        let message = format!("no case in any of its lists: {}", lists.join(", "));
+        return Err(ReplayError::new("file", message));
+    }
     Ok(run.report)
 }
 

@@ -4,6 +4,7 @@ mod faults;
 mod load;
 mod services;
 mod settings;
+mod start;
 
 use super::{Context, Scenario, Shape, TraceWorkload};
 use crate::yaml::suggestion;
@@ -69,6 +70,11 @@ impl Scenario {
         let mut findings = Vec::new();
         load::check_volume(self, &mut findings);
         findings
+    }
+
+    /// What is likely not meant. The contexts that are played are those that are left.
+    pub(crate) fn warnings(&self) -> Vec<Finding> {
+        start::overloads(self)
     }
 
     fn check_context(&self, i: usize, context: &Context, findings: &mut Vec<Finding>) {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Scenario, TraceWorkload, check::Finding, reference::struct_schema};
+use super::{Scenario, check::Finding, reference::struct_schema};
 use crate::{
     workload::trace,
     yaml::{self, Document, Fault, Place, Refusals, Value},
@@ -30,6 +30,32 @@ pub struct Loaded {
     pub inputs: Vec<PathBuf>,
     /// The organization file and its text, where the team has one.
     pub organization: Option<(PathBuf, String)>,
+    /// What is likely not meant, though nothing forbids it.
+    pub warnings: Vec<Fault>,
+    /// Where every key stands.
+    pub places: Places,
+}
+
+/// Where the keys of a scenario stand in the files that it was read from.
+#[derive(Clone, Debug)]
+pub struct Places {
+    document: Document,
+    files: Vec<PathBuf>,
+}
+
+impl Places {
+    /// The file, and the line where one wrote the key at `path` or what it belongs to: 0 for a key
+    /// that is left to its default.
+    #[must_use]
+    pub fn of(&self, path: &str) -> (&Path, u64) {
+        let place = self.document.place(path);
+        let line = if place == self.document.root.place {
+            0
+        } else {
+            place.line
+        };
+        (&self.files[place.file], line)
+    }
 }
 
 /// Reads the scenario file at `path` with all that it names, and checks it as a whole.
@@ -70,7 +96,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Refusals> {
 
     let mut findings = scenario.check();
     let organization = sources.read_organization(&scenario, &mut findings);
-    sources.read_traces(&mut scenario, &mut findings);
+    let unlikely = sources.read_traces(&mut scenario, &mut findings);
     findings.extend(scenario.check_volume());
     let known = |finding: &Finding| {
         let about = |path: &String| !conformed.invented.iter().any(|i| touches(i, path));
@@ -84,10 +110,22 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Refusals> {
         return Err(Refusals::in_order(faults, &sources.files));
     }
     scenario.resolve_extends();
+    let warnings = scenario.warnings().into_iter().chain(unlikely);
+    let warnings = warnings
+        .map(|finding| {
+            let warning = sources.fault(&finding.about[0], finding.message);
+            warning.hint(finding.hint)
+        })
+        .collect();
     Ok(Loaded {
         scenario,
-        inputs: sources.files,
+        inputs: sources.files.clone(),
         organization,
+        warnings,
+        places: Places {
+            document: sources.document,
+            files: sources.files,
+        },
     })
 }
 
@@ -252,19 +290,30 @@ impl Sources {
         }
     }
 
-    /// Reads the traces that the workloads play, and writes out their factors.
-    fn read_traces(&mut self, scenario: &mut Scenario, findings: &mut Vec<Finding>) {
+    /// Reads the traces that the workloads play, and writes out their factors. Returns what is
+    /// likely not meant.
+    fn read_traces(
+        &mut self,
+        scenario: &mut Scenario,
+        findings: &mut Vec<Finding>,
+    ) -> Vec<Finding> {
         let plain = scenario.clone();
+        let mut unlikely = Vec::new();
         for (path, workload) in scenario.traces_mut() {
             let file = self.resolve(&workload.file);
-            let read: Result<TraceWorkload, _> = trace::load(&file, workload.clone());
+            let read = trace::load(&file, workload.clone());
             let read = read.and_then(|mut loaded| {
-                trace::resolve(&mut loaded, &plain)?;
+                trace::resolve(&mut loaded.workload, &plain)?;
                 Ok(loaded)
             });
             match read {
                 Ok(loaded) => {
-                    *workload = loaded;
+                    if let Some(warning) = loaded.warning() {
+                        let hint = "set interval to the time between rows";
+                        let path = format!("{path}.interval");
+                        unlikely.push(Finding::new(&path, warning, hint));
+                    }
+                    *workload = loaded.workload;
                     if !self.files.contains(&file) {
                         self.files.push(file);
                     }
@@ -278,6 +327,7 @@ impl Sources {
                 }
             }
         }
+        unlikely
     }
 }
 
@@ -301,15 +351,4 @@ fn same_file(a: &Path, b: &Path) -> bool {
 #[must_use]
 pub fn to_yaml(scenario: &Scenario) -> String {
     yaml::write(scenario)
-}
-
-/// A commented scenario to start from: `smoke`, `pipeline` or `diamond`.
-#[must_use]
-pub fn template(name: &str) -> Option<&'static str> {
-    match name {
-        "smoke" => Some(include_str!("../../../../scenarios/smoke.yaml")),
-        "pipeline" => Some(include_str!("../../../../scenarios/pipeline.yaml")),
-        "diamond" => Some(include_str!("../../../../scenarios/diamond.yaml")),
-        _ => None,
-    }
 }

@@ -42,6 +42,32 @@ pub struct TraceRates {
     pub rates: Arc<[f64]>,
     /// Number of holes.
     pub holes: usize,
+    /// The time between most rows, where a column of the file tells when they were.
+    pub spacing: Option<Seconds>,
+}
+
+/// A trace with its rates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedTrace {
+    /// How it is played; the rates are filled in.
+    pub workload: TraceWorkload,
+    /// The time between most rows, where a column of the file tells when they were.
+    pub spacing: Option<Seconds>,
+}
+
+impl LoadedTrace {
+    /// What is likely not meant, in words: another interval than the file's own.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let (spacing, interval) = (self.spacing?, self.workload.interval);
+        let differs = (spacing.seconds() - interval.seconds()).abs() > 0.01 * interval.seconds();
+        differs.then(|| {
+            format!(
+                "rows of {} are {spacing} apart, the interval is {interval}: what is between is a hole",
+                self.workload.file
+            )
+        })
+    }
 }
 
 /// Reads the rates of the trace at `path`: text with one value per line, or columns separated by
@@ -56,7 +82,7 @@ pub fn read(path: &Path, options: &TraceOptions) -> Result<TraceRates, TraceErro
         source,
     })?;
     let text = String::from_utf8_lossy(&text);
-    let values = table::column(&text, &file, options)?;
+    let table::Column { values, spacing } = table::column(&text, &file, options)?;
     let interval = options.interval.seconds();
     let mut rates: Vec<f64> = match options.unit {
         TraceUnit::Count => values.into_iter().map(|count| count / interval).collect(),
@@ -71,6 +97,7 @@ pub fn read(path: &Path, options: &TraceOptions) -> Result<TraceRates, TraceErro
     Ok(TraceRates {
         holes: rates.iter().filter(|rate| rate.is_nan()).count(),
         rates: rates.into(),
+        spacing,
     })
 }
 
@@ -88,14 +115,18 @@ fn open_outages(rates: &mut [f64]) {
 ///
 /// # Errors
 /// As [`read`].
-pub fn load(path: &Path, mut trace: TraceWorkload) -> Result<TraceWorkload, TraceError> {
+pub fn load(path: &Path, mut trace: TraceWorkload) -> Result<LoadedTrace, TraceError> {
     let options = TraceOptions {
         column: trace.column.clone(),
         interval: trace.interval,
         unit: trace.unit,
     };
-    trace.rates = read(path, &options)?.rates;
-    Ok(trace)
+    let read = read(path, &options)?;
+    trace.rates = read.rates;
+    Ok(LoadedTrace {
+        workload: trace,
+        spacing: read.spacing,
+    })
 }
 
 /// Checks the slices of a loaded `trace` in episodes of `scenario`, and writes out the factor that

@@ -110,6 +110,17 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Unplayable> {
     }
 }
 
+/// Mean legitimate requests per second in the first window of an episode of `scenario` (one
+/// context), without noise. Clients of a closed loop send no more than is served, so they have none.
+pub(crate) fn load_at_start(scenario: &Scenario) -> Option<f64> {
+    if matches!(scenario.workload.shape, Shape::Closed { .. }) {
+        return None;
+    }
+    let window = scenario.control.window.seconds().ceil().max(1.0) as usize;
+    let rates = shape_rates(scenario, window);
+    Some(rates.iter().sum::<f64>() / rates.len() as f64)
+}
+
 /// Slow connections that are opened in the second from `second` on.
 fn connections(scenario: &Scenario, second: f64) -> f64 {
     scenario

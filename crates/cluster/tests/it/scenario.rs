@@ -190,9 +190,48 @@ fn key_reference_is_current() {
 fn templates_are_the_shipped_files() {
     for name in ["smoke", "pipeline", "diamond"] {
         let file = fs::read_to_string(workspace(&format!("scenarios/{name}.yaml")));
-        assert_eq!(scenario::template(name).map(str::to_owned), file.ok());
+        assert_eq!(scenario::template(name), file.ok());
     }
     assert_eq!(scenario::template("zebra"), None);
+}
+
+#[test]
+fn a_template_of_a_scenario_that_extends_another_is_that_scenario_in_one_file()
+-> Result<(), Refusals> {
+    for name in SHIPPED {
+        let text = scenario::template(name).expect("every shipped scenario is a template");
+        assert!(!text.contains("extends:"), "{name}");
+        let whole = scenario::parse(&text, &workspace("scenarios/template.yaml"))?;
+        assert_eq!(whole.scenario, shipped(name)?.scenario, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_episode_that_starts_overloaded_is_warned_of() -> Result<(), Refusals> {
+    let warnings = |from: &str, to: &str| -> Result<Vec<String>, Refusals> {
+        let text = include_str!("../golden/sound.yaml");
+        assert!(text.contains(from), "{from}");
+        let loaded = scenario::parse(&text.replacen(from, to, 1), Path::new("s.yaml"))?;
+        Ok(loaded.warnings.iter().map(ToString::to_string).collect())
+    };
+    assert_eq!(warnings("rate: 60", "rate: 60")?, [""; 0]);
+    assert_eq!(
+        warnings("rate: 60", "rate: 230.25")?,
+        [
+            "s.yaml:7: services[0].replicas: front starts overloaded in context ddos: 230.3 \
+             requests/s arrive, 2 replicas serve 100 (hint: even max, 4, is too few for this load: \
+             5 would do)",
+            "s.yaml:13: services[1].replicas: back starts overloaded in context ddos: 230.3 \
+             requests/s arrive, 1 replica serves 60 (hint: start with 4: replicas: {initial: 4})"
+        ]
+    );
+    // Of points it is the load at the start; clients that wait never overload anything.
+    let points = "points: {rate: 60, points: [{at: 1m, factor: 0.5}, {at: 2m, factor: 9}]}";
+    assert_eq!(warnings("constant: {rate: 60}", points)?, [""; 0]);
+    let closed = "closed: {clients: 1000, think_time: 1s}";
+    assert_eq!(warnings("constant: {rate: 60}", closed)?, [""; 0]);
+    Ok(())
 }
 
 #[test]

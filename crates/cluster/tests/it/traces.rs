@@ -72,6 +72,36 @@ fn files_of_every_form_are_read() {
 }
 
 #[test]
+fn rising_requests_are_no_times() {
+    for (name, text, column) in [
+        ("alone", "1\n2\n3\n4\n5\n", None),
+        ("uneven", "9,1\n9,2\n9,4\n9,5\n9,9\n", None),
+        ("asked", "9,1\n9,2\n9,3\n9,4\n9,5\n", Some("1")),
+        ("beside-times", "ts,n\n0,1\n1,2\n2,3\n3,4\n4,5\n", None),
+    ] {
+        assert!(read(name, text, column, 1.0).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn another_interval_than_the_rows_have_is_warned_of() -> Result<(), TraceError> {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("trace-spacing");
+    fs::write(&file, "ts,n\n0,1\n2,2\n4,3\n6,4\n").expect("the test's folder is writable");
+    let load = |interval| {
+        let trace = TraceWorkload {
+            file: "f".to_owned(),
+            interval: Seconds(interval),
+            ..noisy()
+        };
+        trace::load(&file, trace)
+    };
+    let warning = "rows of f are 2s apart, the interval is 1s: what is between is a hole";
+    assert_eq!(load(1.0)?.warning().as_deref(), Some(warning));
+    assert_eq!(load(2.0)?.warning(), None);
+    Ok(())
+}
+
+#[test]
 fn what_was_not_recorded_is_a_hole_and_never_zero() {
     let holes = read("cells", "t,n\nx,1\ny,\nz,NaN\nw,0\n", Some("n"), 1.0);
     assert_eq!(shown(holes), Ok(vec![1.0, -1.0, -1.0, 0.0]));
@@ -92,7 +122,25 @@ fn what_was_not_recorded_is_a_hole_and_never_zero() {
 #[test]
 fn unusable_files_are_refused_with_their_reason() {
     let minutes = "t,n\n2020-01-01 00:00,1\n2020-01-01 00:01,2\n2020-01-01 00:02,3\n";
-    let files: [(&str, &str, Option<&str>, &str); 9] = [
+    let files: [(&str, &str, Option<&str>, &str); 12] = [
+        (
+            "called",
+            "n,time\n5,1\n6,3\n",
+            None,
+            ": the last column (time) looks like times, not like requests",
+        ),
+        (
+            "even",
+            "5,0\n6,15\n7,30\n5,45\n6,60\n",
+            None,
+            ": the last column looks like times, not like requests",
+        ),
+        (
+            "epoch",
+            "n;at\n5;1700000000\n6;1700000001\n7;1700000009\n5;1700000010\n6;1700000012\n",
+            None,
+            ": the last column (at) looks like times, not like requests",
+        ),
         ("empty", "\n", None, " has no values"),
         ("header", "a,b\n", None, " has no values"),
         ("nan", "n\nNaN\n\n", None, " has no values"),
@@ -143,7 +191,7 @@ fn unusable_files_are_refused_with_their_reason() {
 fn a_recorded_workload_replaces_every_workload_and_keeps_the_faults() -> Result<(), TraceError> {
     let pipeline = pipeline();
     let file = workspace("scenarios/traces/autothrottle-noisy.txt");
-    let workload = trace::load(&file, noisy())?;
+    let workload = trace::load(&file, noisy())?.workload;
     let recorded = pipeline.with_workload(workload)?;
     for (before, after) in pipeline.contexts.iter().zip(&recorded.contexts) {
         assert_eq!(
@@ -177,7 +225,9 @@ fn slices_that_leave_nothing_are_refused() {
         let mut trace = noisy();
         trace.start = Seconds(start);
         trace.duration = Some(Seconds(duration));
-        let trace = trace::load(&file, trace).map_err(|error| error.to_string())?;
+        let trace = trace::load(&file, trace)
+            .map_err(|error| error.to_string())?
+            .workload;
         let recorded = pipeline().with_workload(trace);
         recorded.map(|_| ()).map_err(|error| error.to_string())
     };
@@ -264,7 +314,7 @@ fn the_world_cup_has_ten_missing_minutes() -> Result<(), TraceError> {
     flash.unit = TraceUnit::Count;
     // 15 June, 14:00: half an hour around the peak.
     flash.start = Seconds(45.0 * 86_400.0 + 16.5 * 3600.0);
-    let recorded = pipeline().with_workload(trace::load(&file, flash)?)?;
+    let recorded = pipeline().with_workload(trace::load(&file, flash)?.workload)?;
     let rates = workload::rates(&recorded, 1);
     let busiest = rates.iter().copied().fold(0.0, f64::max);
     assert!((busiest - 960.0).abs() < 0.1, "{busiest}");
@@ -291,7 +341,7 @@ fn the_nightly_outage_of_the_twitter_trace_is_a_hole() -> Result<(), TraceError>
     assert!((24_348..=25_302).contains(&holes), "{holes}");
     let mut night = noisy();
     night.start = Seconds(84_700.0);
-    let loaded = trace::load(&folder.join("day01.txt"), night)?;
+    let loaded = trace::load(&folder.join("day01.txt"), night)?.workload;
     let refused = pipeline().with_workload(loaded).map(|_| ());
     assert!(matches!(refused, Err(TraceError::Hole { .. })));
     Ok(())

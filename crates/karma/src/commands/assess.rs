@@ -38,8 +38,17 @@ pub(crate) fn assess(options: &StepOptions, trace: &TraceArgs) -> Outcome {
     drop(watch);
     let found = found.refuse()?;
     match options.output {
-        Output::Text => console::data(format_args!("{}", found.table()))?,
+        Output::Text => {
+            console::data(format_args!("{}\n", found.source(dir)))?;
+            console::data(found.table())?;
+        }
         Output::Json => {
+            let report = &found.report;
+            console::row(&json!({
+                "table": "source", "path": dir, "files": report.files.len(), "runs": report.runs,
+                "validation_runs": report.validation_runs, "services": report.services,
+                "rows": report.rows,
+            }))?;
             for (table, rows) in [
                 ("as_published", &found.as_published),
                 ("nulls_dropped", &found.nulls_dropped),

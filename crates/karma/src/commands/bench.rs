@@ -142,7 +142,8 @@ fn read(path: Option<&Path>) -> Outcome<Scenario> {
     let text = scenario::template("pipeline")
         .ok_or_else(|| Failure::refused("there is no built-in pipeline"))?;
     // The emulator needs no organization, which would be a second file.
-    let mut scenario: Scenario = karma_cluster::yaml::read(text, Path::new("pipeline")).refuse()?;
+    let mut scenario: Scenario =
+        karma_cluster::yaml::read(&text, Path::new("pipeline")).refuse()?;
     scenario.team.organization = None;
     Ok(scenario)
 }

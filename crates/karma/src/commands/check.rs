@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use karma_cluster::{scenario, yaml::Refusals};
-use serde_json::json;
+use karma_cluster::{
+    scenario,
+    yaml::{Fault, Refusals},
+};
+use serde_json::{Value, json};
 
 use crate::{
     args::Output,
@@ -25,9 +28,13 @@ pub(crate) fn check(path: &Path, output: Output) -> Outcome {
     }
     let (name, contexts) = (&scenario.name, scenario.in_every_context().len());
     let services = scenario.services.len();
+    for warning in &loaded.warnings {
+        console::say(format_args!("warning: {warning}"));
+    }
     match output {
         Output::Json => console::row(&json!({
             "scenario": name, "services": services, "contexts": contexts, "faults": [],
+            "warnings": loaded.warnings.iter().map(row).collect::<Vec<_>>(),
         }))?,
         Output::Text => console::data(format_args!(
             "{}: scenario {name} is well; services: {services}, contexts: {contexts}",
@@ -37,16 +44,21 @@ pub(crate) fn check(path: &Path, output: Output) -> Outcome {
     Ok(ExitStatus::Done)
 }
 
+/// `fault` for programs.
+fn row(fault: &Fault) -> Value {
+    json!({
+        "file": fault.file, "line": fault.line, "column": fault.column,
+        "key": fault.path, "message": fault.message, "hint": fault.hint,
+    })
+}
+
 fn tell(refusals: &Refusals, output: Output) -> Outcome {
     let count = refusals.0.len();
     match output {
         Output::Text => console::data(refusals)?,
         Output::Json => {
             for fault in &refusals.0 {
-                console::row(&json!({
-                    "file": fault.file, "line": fault.line, "column": fault.column,
-                    "key": fault.path, "message": fault.message, "hint": fault.hint,
-                }))?;
+                console::row(&row(fault))?;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use karma_cluster::hpa;
 use serde_json::json;
 
@@ -14,7 +15,9 @@ use crate::{
 /// Evaluates the cases of the file at `path`.
 pub(crate) fn hpa_replay(path: &Path, output: Output) -> Outcome {
     let text = files::read(path).refuse()?;
-    let report = hpa::replay(&text).refuse()?;
+    let report = hpa::replay(&text)
+        .with_context(|| format!("{} cannot be replayed", path.display()))
+        .refuse()?;
     for difference in &report.differences {
         let (id, expected, got) = (&difference.id, &difference.expected, &difference.got);
         match output {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use karma_analysis::analyze;
-use karma_cluster::{Interrupted, Watch, emulator::Emulator, seed::derive_seed, yaml};
+use karma_cluster::{Interrupted, Watch, Watched, emulator::Emulator, seed::derive_seed, yaml};
 use karma_marl::{MarlError, Policy, Team, Trajectories, record};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -55,7 +55,9 @@ fn play(job: &Job<'_>, name: &str, team: &Team) -> Outcome<Trajectories> {
             let (context, scenario) = &contexts[(number / episodes) as usize];
             let seed = derive_seed(job.scenario.seed, "analyze", number);
             let mut emulator = Emulator::new(scenario, seed);
-            let played = record(&mut emulator, &mut team.clone(), scenario, context, seed)?;
+            let mut watched = Watched::new(&mut emulator, job.watch);
+            let played = record(&mut watched, &mut team.clone(), scenario, context, seed)?;
+            watched.finished()?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             job.watch.progress(name, done, total, "episodes");
             Ok(played)

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::Result;
-use karma_twin::{Fidelity, FitSettings, Trace, Twin, fidelity::untrained_policies, record_traces};
+use anyhow::{Context, Result};
+use karma_twin::{
+    Fidelity, FitSettings, Trace, Twin, TwinError, fidelity::untrained_policies, record_traces,
+};
 
 use super::{FIDELITY, Job, MODEL, Shown, accuracy, play_in_both};
 use crate::{
@@ -21,7 +23,17 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     };
     trace.write_parquet(&job.run.join(TRACE))?;
     let settings = FitSettings::of(scenario);
-    let (twin, mut fidelity) = Twin::fit(&trace, scenario, &settings, seed, job.watch)?;
+    let fitted = Twin::fit(&trace, scenario, &settings, seed, job.watch);
+    // What cannot carry a twin is the trace's fault, or that of a scenario which shows too little.
+    let (twin, mut fidelity) = match (&fitted, &job.trace.trace) {
+        (Err(TwinError::Fit(_) | TwinError::Trace(_)), Some(path)) => fitted
+            .with_context(|| format!("{} does not fit this scenario", path.display()))
+            .refuse()?,
+        (Err(TwinError::Fit(_)), None) => fitted.refuse().map_err(|failure| {
+            failure.hint("record more (twin: {episodes: …}) of longer episodes under more load")
+        })?,
+        _ => fitted?,
+    };
     if job.trace.trace.is_none() {
         // The cluster that was recorded is at hand: what policies earn in both can be compared.
         let policies = untrained_policies(scenario);

@@ -10,6 +10,7 @@ mod help;
 mod interrupt;
 mod layering;
 mod pipeline;
+mod recorded;
 mod refusals;
 mod scenarios;
 mod tidy;

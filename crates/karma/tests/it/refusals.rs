@@ -10,19 +10,10 @@ use crate::{
 
 /// What the reader of scenarios is tested with.
 #[path = "../../../cluster/tests/it/refusals/cases.rs"]
-mod cases;
+pub(crate) mod cases;
 
-/// Files that no recorded workload can be, and words that `karma run --workload` then says.
-const WORKLOADS: [(&str, &str, &[&str]); 6] = [
-    ("nothing", "", &["workload"]),
-    ("one row", "17\n", &["workload"]),
-    ("holes only", "nan\nnan\nnan\nnan\n", &["workload"]),
-    ("a negative rate", "17\n-4\n18\n19\n", &["-4"]),
-    ("words", "17\nmany\n18\n19\n", &["many"]),
-    ("less than an episode", "17\n18\n19\n20\n", &["workload"]),
-];
-
-fn check(ended: Ended, status: i32, says: &[&str], case: &str) {
+/// Checks how `case` ended and what it said.
+pub(crate) fn check(ended: Ended, status: i32, says: &[&str], case: &str) {
     assert_eq!(ended.status, Some(status), "{case}: {ended:#?}");
     let said = format!("{}{}", ended.stdout, ended.stderr);
     for word in says {
@@ -32,7 +23,7 @@ fn check(ended: Ended, status: i32, says: &[&str], case: &str) {
 }
 
 /// Runs `arguments` in `folder` and checks how it ends.
-fn refused(folder: &Path, arguments: &[&str], says: &[&str]) {
+pub(crate) fn refused(folder: &Path, arguments: &[&str], says: &[&str]) {
     let ended = command::run(folder, arguments);
     check(ended, 2, says, &arguments.join(" "));
 }
@@ -98,6 +89,58 @@ fn a_broken_organization_is_refused_at_its_line() {
 }
 
 #[test]
+fn what_is_no_organization_is_refused_before_any_work_and_by_its_own_name() {
+    let folder = command::folder("no-organization");
+    let smoke = workspace::root().join("scenarios/smoke.yaml");
+    fs::copy(smoke, folder.join("smoke.yaml")).unwrap();
+    let scenario = SOUND.replace("nodes:", "team: {organization: smoke.yaml}\nnodes:");
+    fs::write(folder.join("scenario.yaml"), scenario).unwrap();
+    for step in ["check", "run", "fit"] {
+        let ended = command::run(&folder, &[step, "scenario.yaml"]).expect(2);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        let told = "smoke.yaml:8: services: this is a scenario, where an organization should be";
+        assert!(said.contains(told), "{said}");
+        assert!(!said.contains("inputs/"), "{said}");
+    }
+    assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
+}
+
+#[test]
+fn a_scenario_that_shows_too_little_is_refused_by_fit() {
+    let folder = command::folder("too-little");
+    let text = SOUND
+        .replace("duration: 10m", "duration: 30s")
+        .replace("at: 2m, duration: 2m", "at: 0s, duration: 30s")
+        .replace("nodes:", "twin: {episodes: 2}\nnodes:");
+    fs::write(folder.join("short.yaml"), text).unwrap();
+    command::run(&folder, &["check", "short.yaml"]).expect(0);
+    refused(
+        &folder,
+        &["fit", "short.yaml"],
+        &["cannot fit a twin", "hint"],
+    );
+}
+
+#[test]
+fn an_overloaded_start_is_warned_of_and_no_fault() {
+    let folder = command::folder("overloaded");
+    let text = SOUND.replace("rate: 60", "rate: 90");
+    fs::write(folder.join("scenario.yaml"), text).unwrap();
+    let ended = command::run(&folder, &["check", "scenario.yaml"]).expect(0);
+    let warning = "warning: scenario.yaml:13: services[1].replicas: back starts overloaded";
+    assert!(ended.stderr.starts_with(warning), "{ended:#?}");
+    assert!(
+        ended
+            .stderr
+            .contains("90 requests/s arrive, 1 replica serves 60")
+    );
+    let arguments = ["check", "scenario.yaml", "--output", "json"];
+    let ended = command::run(&folder, &arguments).expect(0);
+    let row: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(row["warnings"][0]["line"], 13);
+}
+
+#[test]
 fn faults_are_told_to_programs_too() {
     let folder = command::folder("faults");
     let (_, cases) = cases::read();
@@ -137,6 +180,11 @@ fn arguments_without_sense_are_refused() {
         &["run", "sound.yaml", "--threads", "0"],
         &["--threads"],
     );
+    refused(
+        &folder,
+        &["run", "sound.yaml", "--threads", "3000"],
+        &["3000 is not in 1..=256"],
+    );
     refused(&folder, &["run", "sound.yaml", "--seed", "-1"], &["-1"]);
     refused(
         &folder,
@@ -154,33 +202,6 @@ fn arguments_without_sense_are_refused() {
         &["--trace"],
     );
     refused(&folder, &["bench", "emulator", "none.yaml"], &["none.yaml"]);
-    assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
-}
-
-#[test]
-fn workloads_without_sense_are_refused() {
-    let folder = command::folder("workloads");
-    fs::write(folder.join("sound.yaml"), SOUND).unwrap();
-    for (case, content, says) in WORKLOADS {
-        fs::write(folder.join("workload.txt"), content).unwrap();
-        let ended = command::run(
-            &folder,
-            &["run", "sound.yaml", "--workload", "workload.txt"],
-        );
-        check(ended, 2, says, case);
-    }
-    let run = ["run", "sound.yaml", "--workload", "workload.txt"];
-    let column = [&run[..], &["--workload-column", "requests"]].concat();
-    refused(&folder, &column, &["requests"]);
-    for factor in ["much", "0", "NaN", "inf", "1e300", "1e-300"] {
-        let scale = [&run[..], &["--workload-scale", factor]].concat();
-        refused(&folder, &scale, &[factor, "hint"]);
-    }
-    refused(
-        &folder,
-        &["run", "sound.yaml", "--workload", "none.txt"],
-        &["none.txt"],
-    );
     assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
 }
 
@@ -255,7 +276,18 @@ fn a_run_of_other_inputs_is_refused_and_the_first_difference_named() {
     refused(
         &folder,
         &["fit", "tiny.yaml"],
-        &["scenario.yaml:", "epochs: 4", "epochs: 5"],
+        &["tiny.yaml:4: twin.epochs was 4, it is 5"],
+    );
+    // What is left to another file is told there.
+    fs::write(
+        folder.join("tiny.yaml"),
+        text.replace("analyze: {episodes: 1}\n", ""),
+    )
+    .unwrap();
+    refused(
+        &folder,
+        &["fit", "tiny.yaml"],
+        &["scenarios/smoke.yaml:", "analyze.episodes was 1, it is 2"],
     );
     fs::write(folder.join("tiny.yaml"), &text).unwrap();
 
@@ -321,69 +353,6 @@ fn a_checkpoint_of_another_scenario_is_refused() {
 }
 
 #[test]
-fn traces_without_sense_are_refused() {
-    let folder = command::folder("traces");
-    command::tiny_scenario(&folder);
-    command::run(&folder, &["fit", "tiny.yaml", "--out", "recorded"]).expect(0);
-    let whole = fs::read(folder.join("recorded/model/trace.parquet")).unwrap();
-    fs::write(folder.join("cut.parquet"), &whole[..whole.len() / 2]).unwrap();
-    let mut flipped = whole;
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 1;
-    fs::write(folder.join("flipped.parquet"), flipped).unwrap();
-    fs::write(folder.join("empty.parquet"), "").unwrap();
-    fs::write(folder.join("rows.csv"), "t,rps\n0,1\n").unwrap();
-    let fit = |trace: &[&str], says: &[&str]| {
-        let arguments = [&["fit", "tiny.yaml", "--trace"], trace].concat();
-        refused(&folder, &arguments, says);
-    };
-    fit(&["cut.parquet"], &["cut.parquet: damaged"]);
-    fit(&["flipped.parquet"], &["flipped.parquet: damaged"]);
-    fit(&["empty.parquet"], &["empty.parquet"]);
-    fit(&["none.parquet"], &["none.parquet"]);
-    fit(&["rows.csv"], &["rows.csv", "--mapping"]);
-    fit(&["rows.csv", "--mapping", "none.yaml"], &["none.yaml"]);
-}
-
-#[test]
-fn a_trace_that_does_not_show_what_a_replica_does_is_refused() {
-    let folder = command::folder("steady");
-    let mapping = "format: 1\nsource: made-up\napp: shop\ninterval_s: 60\n\
-        files:\n\
-        - {path: 'train/{service}.csv', run: train}\n\
-        - {path: 'unseen/{service}.csv', run: unseen, validate: true}\n\
-        time: {column: t, format: epoch_s}\n\
-        columns:\n  pods: {field: replicas_total}\n  cpu: {field: cpu_cores, unit: cores}\n  \
-        rt: {field: lat_mean_ms, unit: ms}\n  tp: {field: rps, unit: per_s}\n";
-    fs::write(folder.join("mapping.yaml"), mapping).unwrap();
-    for run in ["train", "unseen"] {
-        fs::create_dir_all(folder.join("data").join(run)).unwrap();
-        let rows = "t,pods,cpu,rt,tp\n60,2,0.5,20,100\n120,2,0.7,25,140\n180,2,0.6,22,120\n";
-        fs::write(folder.join("data").join(run).join("front.csv"), rows).unwrap();
-    }
-    refused(
-        &folder,
-        &["fit", "--trace", "data", "--mapping", "mapping.yaml"],
-        &["the pods of front never change in the training runs"],
-    );
-}
-
-#[test]
-fn what_an_error_comes_from_is_said_once() {
-    let folder = command::folder("chain");
-    let mapping = "format: 1\nsource: made-up\napp: shop\ninterval_s: 60\n\
-        files: [{path: '{service}.csv', run: train}]\n\
-        time: {column: t, format: epoch_s}\ncolumns: {tp: {field: rps, unit: per_s}}\n";
-    fs::write(folder.join("mapping.yaml"), mapping).unwrap();
-    fs::create_dir_all(folder.join("data/front.csv")).unwrap();
-    let arguments = ["fit", "--trace", "data", "--mapping", "mapping.yaml"];
-    let ended = command::run(&folder, &arguments).expect(2);
-    let said =
-        "assess: started\nerror: cannot access data/front.csv: Is a directory (os error 21)\n";
-    assert_eq!(ended.stderr, said);
-}
-
-#[test]
 fn hpa_cases_without_sense_are_refused_and_differences_are_faults() {
     let folder = command::folder("cases");
     let write = |text: &str| fs::write(folder.join("cases.json"), text).unwrap();
@@ -392,6 +361,15 @@ fn hpa_cases_without_sense_are_refused_and_differences_are_faults() {
     write("{\"frob\": []}");
     refused(&folder, &["hpa", "replay", "cases.json"], &["frob"]);
     refused(&folder, &["hpa", "replay", "none.json"], &["none.json"]);
+    write("{}");
+    refused(
+        &folder,
+        &["hpa", "replay", "cases.json"],
+        &[
+            "cases.json",
+            "no case in any of its lists: replica_calculator,",
+        ],
+    );
     write("{\"per_pod_usage\": [{\"usage\": 7, \"replicas\": 2, \"expect\": 3}]}");
     let ended = command::run(&folder, &["hpa", "replay", "cases.json"]);
     check(

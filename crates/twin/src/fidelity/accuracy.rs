@@ -1,7 +1,7 @@
 //! Twin accuracy: do policies earn in the twin what they earn in the cluster?
 
 use karma_cluster::{
-    ActionSpace, Cluster, Controller, Interrupted, Observation, Scenario, Watch,
+    ActionSpace, Cluster, Controller, Interrupted, Observation, Scenario, Watch, Watched,
     action::ALPHA,
     emulator::Emulator,
     hpa::{HpaController, HpaSpec},
@@ -168,7 +168,9 @@ pub fn play_in_both(
             let seed = seed::derive_seed(seed, "twin accuracy", number);
             let make = &policies[policy].1;
             let mut emulator = Emulator::new(scenario, seed);
-            let real = mean_return(&mut emulator, &mut *make(scenario), scenario, seed);
+            let mut watched = Watched::new(&mut emulator, watch);
+            let real = mean_return(&mut watched, &mut *make(scenario), scenario, seed);
+            watched.finished().ok()?;
             let mut game = TwinCluster::new(twin, scenario, seed);
             let dreamt = mean_return(&mut game, &mut *make(scenario), scenario, seed);
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;

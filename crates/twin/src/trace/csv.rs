@@ -41,6 +41,10 @@ pub struct LoadReport {
     pub inputs_sha256: String,
     /// Rows kept.
     pub rows: usize,
+    /// Runs, sorted.
+    pub runs: Vec<String>,
+    /// Services, sorted.
+    pub services: Vec<String>,
     /// Rows left out, by reason.
     pub dropped: Vec<Dropped>,
     /// Runs that nothing may be fitted to, as the mapping says.
@@ -112,6 +116,8 @@ pub fn read_csv_mapped(
         inputs_sha256: inputs_hash(&files),
         files,
         rows: trace.len(),
+        runs: owned(&trace.runs()),
+        services: owned(&trace.services()),
         dropped: dropped
             .into_iter()
             .map(|(reason, rows)| Dropped { reason, rows })
@@ -120,6 +126,10 @@ pub fn read_csv_mapped(
         may_ship: mapping.may_ship,
     };
     Ok((trace, report))
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().copied().map(str::to_owned).collect()
 }
 
 /// A hash of input files that does not depend on where they lie: SHA-256 over the sorted lines

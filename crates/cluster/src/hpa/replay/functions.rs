@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Checked, ReplayError,
+    Checked, MOST_CONTAINERS, MOST_PODS, ReplayError, bounded,
     cases::{
         CalculatorCase, ConvertCase, GroupCase, GroupPod, Kind, LimitCase, RateCase, RequestCase,
         ResourceName, StabilizeCase, StabilizeWithBehaviorCase, StoreCase, UsageCase,
@@ -80,7 +80,7 @@ pub(super) fn replica_calculator(
             ..Gates::default()
         },
     };
-    let pods = calculator_pods(case);
+    let pods = calculator_pods(case, path)?;
     let current = case.current_replicas;
     let got = propose(&spec, &metric, current, current, &pods, &reading);
     let expect = &case.expect.0;
@@ -248,21 +248,33 @@ impl PodLists<'_> {
     }
 }
 
-fn calculator_pods(case: &CalculatorCase) -> Vec<Pod> {
+fn calculator_pods(case: &CalculatorCase, path: &str) -> Result<Vec<Pod>, ReplayError> {
     let listed = usize::try_from(case.current_replicas).unwrap_or(0);
+    let listed = bounded(
+        listed,
+        MOST_PODS,
+        "pods",
+        format!("{path}.current_replicas"),
+    )?;
     let lists = PodLists {
         phase: &case.pod_phase,
         ready: &case.pod_ready,
         start: &case.pod_start,
         deleted: &case.pod_deleted,
     };
-    let containers = case.containers_per_pod.unwrap_or(1);
-    (0..listed.max(case.pod_phase.len()))
+    let containers = bounded(
+        case.containers_per_pod.unwrap_or(1),
+        MOST_CONTAINERS,
+        "containers",
+        format!("{path}.containers_per_pod"),
+    )?;
+    let pods = (0..listed.max(case.pod_phase.len()))
         .map(|index| {
             let request = case.request_milli_per_container.get(index).copied();
             lists.pod(index, LONG_AGO_S, (containers, request))
         })
-        .collect()
+        .collect();
+    Ok(pods)
 }
 
 pub(super) fn group(case: &GroupCase, constants: &Constants) -> Checked {

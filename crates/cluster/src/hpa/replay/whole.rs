@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Checked, ReplayError,
+    Checked, MOST_PODS, ReplayError, bounded,
     cases::{Conditions, ErrorText, Inject, MetricText, ReconcileCase},
     format::{NOW_S, Status, recommendations},
     functions::{PodLists, fill, pod_name, sample},
@@ -26,7 +26,7 @@ pub(super) fn check(
     path: &str,
 ) -> Result<Checked, ReplayError> {
     let spec = spec(case, constants, path)?;
-    let input = input(case, &spec);
+    let input = input(case, &spec, path)?;
     let state = HpaState {
         recommendations: case.recommendation_log.as_deref().map(recommendations),
         conditions: case
@@ -188,9 +188,9 @@ fn metric(text: &MetricText, path: &str) -> Result<Metric, ReplayError> {
     })
 }
 
-fn input(case: &ReconcileCase, spec: &HpaSpec) -> HpaInput {
+fn input(case: &ReconcileCase, spec: &HpaSpec, path: &str) -> Result<HpaInput, ReplayError> {
     let readings = spec.metrics.iter().map(|m| reading(case, m)).collect();
-    HpaInput {
+    Ok(HpaInput {
         now_s: NOW_S,
         scale: (case.inject != Some(Inject::GetScaleError)).then_some(Scale {
             spec_replicas: case.spec_replicas,
@@ -204,7 +204,7 @@ fn input(case: &ReconcileCase, spec: &HpaSpec) -> HpaInput {
             }
             _ => Selector::Clear,
         },
-        pods: pods(case),
+        pods: pods(case, path)?,
         readings,
         // A conflict is retried on a fresh read before the outcome is known.
         write: if case.inject == Some(Inject::UpdateScaleError) {
@@ -212,20 +212,24 @@ fn input(case: &ReconcileCase, spec: &HpaSpec) -> HpaInput {
         } else {
             Write::Succeeds
         },
-    }
+    })
 }
 
-fn pods(case: &ReconcileCase) -> Vec<Pod> {
-    let requests = case.request_milli_per_pod.clone().unwrap_or_else(|| {
-        vec![DEFAULT_REQUEST_MILLI; usize::try_from(case.status_replicas).unwrap_or(0)]
-    });
+fn pods(case: &ReconcileCase, path: &str) -> Result<Vec<Pod>, ReplayError> {
+    let requests = if let Some(requests) = &case.request_milli_per_pod {
+        requests.clone()
+    } else {
+        let count = usize::try_from(case.status_replicas).unwrap_or(0);
+        let path = format!("{path}.status_replicas");
+        vec![DEFAULT_REQUEST_MILLI; bounded(count, MOST_PODS, "pods", path)?]
+    };
     let lists = PodLists {
         phase: &case.pod_phase,
         ready: &case.pod_ready,
         start: &case.pod_start,
         deleted: &case.pod_deleted,
     };
-    requests
+    let pods = requests
         .iter()
         .enumerate()
         .map(|(index, request)| {
@@ -233,7 +237,8 @@ fn pods(case: &ReconcileCase) -> Vec<Pod> {
             let resources = (CONTAINERS, per_container);
             lists.pod(index, lists.start_s_ago(index), resources)
         })
-        .collect()
+        .collect();
+    Ok(pods)
 }
 
 /// What the API of `metric` returns: every metric of a case reads the same levels.

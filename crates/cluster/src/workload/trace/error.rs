@@ -29,6 +29,14 @@ pub enum TraceError {
         /// What there is.
         known: String,
     },
+    /// No column was asked for, and the last one looks like times.
+    #[error("{file}: the last column{name} looks like times, not like requests")]
+    Time {
+        /// The file.
+        file: String,
+        /// Its name in brackets, where there is a header.
+        name: String,
+    },
     /// A cell is not a request rate.
     #[error("{file}:{line}: {text:?} is not {expected}")]
     Value {
@@ -101,6 +109,9 @@ impl TraceError {
         match self {
             Self::Read { .. } => "the path is relative to the file that names it",
             Self::Empty { .. } => "one value per line, or CSV; column chooses by name or index",
+            Self::Time { .. } => {
+                "say which column holds the requests: column, or --workload-column"
+            }
             Self::Column { .. } => "name a column as the header does, or count from 0",
             Self::Value { .. } => "choose another column, or empty the cell: empty is a hole",
             Self::Interval { .. } => "set interval to the time between rows",
@@ -119,7 +130,7 @@ impl TraceError {
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::Read { .. } | Self::Empty { .. } | Self::Value { .. } => "file",
-            Self::Column { .. } => "column",
+            Self::Column { .. } | Self::Time { .. } => "column",
             Self::Interval { .. } => "interval",
             Self::Start { .. } | Self::Hole { .. } => "start",
             Self::NothingLeft { .. } => "duration",

@@ -9,12 +9,16 @@ struct Row<'a> {
     cells: Vec<&'a str>,
 }
 
-/// The values of the column that `options` choose, one per interval; NaN where there is none.
-pub(super) fn column(
-    text: &str,
-    file: &str,
-    options: &TraceOptions,
-) -> Result<Vec<f64>, TraceError> {
+/// A column of a table, in steps of an interval.
+pub(super) struct Column {
+    /// One value per interval; NaN where there is none.
+    pub(super) values: Vec<f64>,
+    /// The time between most rows, where a column tells when they were.
+    pub(super) spacing: Option<Seconds>,
+}
+
+/// The column that `options` choose.
+pub(super) fn column(text: &str, file: &str, options: &TraceOptions) -> Result<Column, TraceError> {
     let text = text.trim_start_matches('\u{feff}');
     let mut rows = rows(text);
     let empty = || TraceError::Empty {
@@ -31,10 +35,66 @@ pub(super) fn column(
     for row in &rows {
         values.push(rate(row, column, file)?);
     }
-    match times {
-        None => Ok(values),
-        Some(times) => in_steps(&rows, &values, times, file, options.interval),
+    let Some(times) = times else {
+        let name = header.and_then(|names| names.get(column).copied());
+        if options.column.is_none() && looks_like_times(&values, name, width) {
+            return Err(TraceError::Time {
+                file: file.to_owned(),
+                name: name.map(|name| format!(" ({name})")).unwrap_or_default(),
+            });
+        }
+        return Ok(Column {
+            values,
+            spacing: None,
+        });
+    };
+    Ok(Column {
+        values: in_steps(&rows, &values, times, file, options.interval)?,
+        spacing: spacing(&rows, times),
+    })
+}
+
+/// Whether a column that nobody asked for holds times: it is called so, or it always rises, either
+/// as no count of requests would be (seconds since 1970) or by equal steps beside other columns.
+fn looks_like_times(values: &[f64], name: Option<&str>, width: usize) -> bool {
+    const LEAST_ROWS: usize = 5;
+    const SINCE_1970: f64 = 1e9;
+    if name.is_some_and(is_time) {
+        return true;
     }
+    let rises = values.len() >= LEAST_ROWS && values.windows(2).all(|pair| pair[0] < pair[1]);
+    if !rises {
+        return false;
+    }
+    let step = values[1] - values[0];
+    let is_even = |pair: &[f64]| (pair[1] - pair[0] - step).abs() < 0.1 * step;
+    values[0] >= SINCE_1970 || (width > 1 && values.windows(2).all(is_even))
+}
+
+/// The median of the times between rows.
+fn spacing(rows: &[Row<'_>], times: usize) -> Option<Seconds> {
+    let at = |row: &Row<'_>| seconds_of(row.cells.get(times)?);
+    let mut gaps: Vec<f64> = rows
+        .windows(2)
+        .filter_map(|pair| Some(at(&pair[1])? - at(&pair[0])?))
+        .collect();
+    gaps.sort_by(f64::total_cmp);
+    gaps.get(gaps.len() / 2).copied().map(Seconds)
+}
+
+/// Whether a column of this name says when.
+fn is_time(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "time",
+        "time_s",
+        "timestamp",
+        "ts",
+        "second",
+        "seconds",
+        "unix",
+        "epoch",
+    ];
+    NAMES.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// Lines with something on them, cut at the separator that the first one shows.
@@ -124,23 +184,10 @@ fn rate(row: &Row<'_>, column: usize, file: &str) -> Result<f64, TraceError> {
 
 /// The column that says when: the first one that holds dates, or numbers under a name for time.
 fn time_column(first: &Row<'_>, header: Option<&[&str]>, column: usize) -> Option<usize> {
-    const NAMES: [&str; 8] = [
-        "time",
-        "time_s",
-        "timestamp",
-        "ts",
-        "second",
-        "seconds",
-        "unix",
-        "epoch",
-    ];
     (0..first.cells.len()).filter(|&i| i != column).find(|&i| {
-        let name = header
-            .and_then(|names| names.get(i))
-            .map(|name| name.to_ascii_lowercase());
+        let name = header.and_then(|names| names.get(i));
         date_seconds(first.cells[i]).is_some()
-            || (name.is_some_and(|name| NAMES.contains(&name.as_str()))
-                && seconds_of(first.cells[i]).is_some())
+            || (name.is_some_and(|name| is_time(name)) && seconds_of(first.cells[i]).is_some())
     })
 }
 

@@ -183,3 +183,43 @@ fn a_metric_without_its_target_is_refused() {
     let error = replay("[]").expect_err("the file is refused");
     assert_eq!(error.path, "file");
 }
+
+#[test]
+fn a_file_without_cases_is_refused() {
+    for text in ["{}", r#"{"per_pod_usage": [], "reconcile": []}"#] {
+        let told = replay(text).map_err(|error| error.to_string());
+        assert!(
+            told.as_ref()
+                .is_err_and(|told| told.contains("no case in any of its lists")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn pods_without_number_are_refused() {
+    for (from, to, says) in [
+        (
+            "\"current_replicas\": ",
+            "\"current_replicas\": 2147483647",
+            "current_replicas: 2147483647 pods are more than 10000",
+        ),
+        (
+            "\"status_replicas\": ",
+            "\"status_replicas\": 2147483647",
+            "status_replicas: 2147483647 pods are more than 10000",
+        ),
+    ] {
+        let from_at = OWN.find(from).expect("the file has such a case");
+        let digits = OWN[from_at + from.len()..]
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(0);
+        let end = from_at + from.len() + digits;
+        let text = format!("{}{to}{}", &OWN[..from_at], &OWN[end..]);
+        let told = replay(&text).map_err(|error| error.to_string());
+        assert!(
+            told.as_ref().is_err_and(|told| told.contains(says)),
+            "{told:?}"
+        );
+    }
+}
