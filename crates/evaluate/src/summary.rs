@@ -203,6 +203,15 @@ pub struct ControllerSummary {
     pub minus_team: BTreeMap<Metric, Estimate>,
 }
 
+impl ControllerSummary {
+    /// Whether the mean of `metric` is only a lower bound: a recovery that never came counts as the
+    /// rest of its episode.
+    #[must_use]
+    pub fn is_lower_bound(&self, metric: Metric) -> bool {
+        metric == Metric::RecoveryS && self.recovery_censored > 0
+    }
+}
+
 /// A mean over seeds with its 95 % bootstrap interval; no interval from a single seed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {

@@ -86,9 +86,11 @@ fn row(controller: &ControllerSummary) -> Vec<String> {
         controller.metrics.get(metric).map_or_else(
             || "-".to_owned(),
             |e| {
-                // What never came is longer than what was counted.
-                let is_least = *metric == Metric::RecoveryS && controller.recovery_censored > 0;
-                let more = if is_least { ">" } else { "" };
+                let more = if controller.is_lower_bound(*metric) {
+                    ">"
+                } else {
+                    ""
+                };
                 format!("{more}{:.*}", *digits, e.mean)
             },
         )

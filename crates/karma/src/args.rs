@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use karma_cluster::units::{QuantityError, Seconds};
+use karma_cluster::{
+    Scenario,
+    units::{QuantityError, Seconds},
+};
 
 /// Designs, trains, explains and deploys a team of autoscaling agents for a pipeline of services.
 #[derive(Parser)]
@@ -269,6 +272,14 @@ pub(crate) struct StepOptions {
     /// Do it again, even where it was done or its inputs changed.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+impl StepOptions {
+    /// The run directory, of `scenario` where nothing else was asked for.
+    pub(crate) fn run_dir(&self, scenario: &Scenario) -> PathBuf {
+        let usual = || PathBuf::from("runs").join(&scenario.name);
+        self.out.clone().unwrap_or_else(usual)
+    }
 }
 
 /// A recorded workload instead of the scenario's.

@@ -2,7 +2,8 @@
 //!
 //! [`args`] says what can be typed, [`commands`] has a module per command and [`steps`] one per
 //! phase, [`run_dir`] keeps the files of a run together, [`report`] draws them, [`status`] says how
-//! a command ends, [`advice`] what it came to. The shells' duties each have one place: [`files`] the disk, [`clock`] the clock,
+//! a command ends, [`advice`] what it came to. The shells' duties each have one place: [`files`] the
+//! disk, [`clock`] the clock, [`threads`] the threads,
 //! [`interrupt`] Ctrl-C, [`console`] and [`progress`] what is printed.
 
 mod advice;
@@ -20,6 +21,7 @@ mod report;
 mod run_dir;
 mod status;
 mod steps;
+mod threads;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,8 @@ use karma_twin::{
 };
 use serde_json::Value;
 
+pub(crate) use train::trained;
+
 use crate::{
     advice::advice,
     args::TraceArgs,

@@ -7,6 +7,7 @@
 mod checkpoint;
 pub mod dqn;
 pub mod env;
+mod fault;
 mod logits;
 pub mod mappo;
 mod net;
@@ -23,6 +24,7 @@ use karma_cluster::{Scenario, Watch, scenario::TrainSettings, seed::derive_seed}
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
 
+pub use fault::Fault;
 pub use net::Net;
 pub use norm::ValueNorm;
 pub use run::{Plan, Run};

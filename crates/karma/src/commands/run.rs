@@ -1,8 +1,5 @@
 //! `karma run` and the six steps it consists of.
 
-use std::path::PathBuf;
-
-use anyhow::Context;
 use karma_cluster::{Interrupted, Scenario};
 use serde_json::json;
 
@@ -17,6 +14,7 @@ use crate::{
     run_dir::{Begun, Redo, RunDir},
     status::{ExitStatus, Failure, Outcome},
     steps::{self, Job},
+    threads,
 };
 
 /// All steps.
@@ -61,16 +59,8 @@ impl Session {
         } else {
             Redo::Never
         };
-        let path = args
-            .options
-            .out
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("runs").join(&scenario.name));
-        let mut threads = rayon::ThreadPoolBuilder::new();
-        if let Some(count) = args.options.threads {
-            threads = threads.num_threads(count.into());
-        }
-        threads.build_global().context("cannot start the threads")?;
+        let path = args.options.run_dir(&scenario);
+        threads::start(args.options.threads)?;
         let run = RunDir::open(&path, &input, first, words(args), redo)?;
         interrupt::listen()?;
         Ok(Self {

@@ -1,13 +1,10 @@
 //! `karma tune`: a search for better training settings in the twin of a run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use karma_cluster::{Scenario, scenario, yaml};
-use karma_marl::{
-    MarlError,
-    train::tune::{Plan, Search, Space, Trial},
-};
+use karma_marl::train::tune::{Plan, Search, Space, Trial};
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -19,6 +16,7 @@ use crate::{
     interrupt, organization,
     progress::Progress,
     status::{Blame, ExitStatus, Failure, Outcome},
+    steps, threads,
 };
 
 /// The search that a folder is of.
@@ -46,11 +44,7 @@ pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
     let scenario = input.scenario_in(args.options.context.as_deref())?;
     let guides = organization::guides(input.organization.as_deref(), &scenario)?;
     let space = space(search.space.as_deref(), &args.scenario, &scenario)?;
-    let run = args
-        .options
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("runs").join(&scenario.name));
+    let run = args.options.run_dir(&scenario);
     let model = run.join("model");
     let twin = Twin::load(&model).refuse().map_err(|failure| {
         failure.hint(format!(
@@ -78,6 +72,7 @@ pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
     };
     claim(&dir, &identity)?;
     interrupt::listen()?;
+    threads::start(args.options.threads)?;
     let watch = Progress::start("tune");
     let work = Search {
         twin: &twin,
@@ -86,12 +81,9 @@ pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
         space: &space,
         plan,
     };
-    let searched = threads(args)?.install(|| work.run(&watch, &dir));
+    let searched = work.run(&watch, &dir);
     drop(watch);
-    let trials = match searched {
-        Err(MarlError::Broken { .. } | MarlError::Mismatch { .. }) => searched.refuse()?,
-        _ => searched?,
-    };
+    let trials = steps::trained(searched)?;
     files::write_json(&dir.join(TRIALS), &trials)?;
     if let Some(best) = trials.first() {
         let text = overlay(&args.scenario, &scenario, &best.drawn)?;
@@ -99,14 +91,6 @@ pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
     }
     show(&trials, &dir, args.options.output)?;
     Ok(ExitStatus::Done)
-}
-
-fn threads(args: &StepArgs) -> Outcome<rayon::ThreadPool> {
-    let mut builder = rayon::ThreadPoolBuilder::new();
-    if let Some(count) = args.options.threads {
-        builder = builder.num_threads(count.into());
-    }
-    Ok(builder.build().context("cannot start the threads")?)
 }
 
 /// Reads and checks the space: its names, its form, and the limits that scenarios have.

@@ -64,8 +64,11 @@ pub(super) fn digits(metric: Metric) -> usize {
 /// The mean of a metric; of a recovery that did not always come, what it is more than.
 pub(super) fn mean(controller: &ControllerSummary, metric: Metric) -> Option<String> {
     let text = number(controller.metrics.get(&metric)?.mean, digits(metric));
-    let is_least = metric == Metric::RecoveryS && controller.recovery_censored > 0;
-    Some(if is_least { format!("> {text}") } else { text })
+    Some(if controller.is_lower_bound(metric) {
+        format!("> {text}")
+    } else {
+        text
+    })
 }
 
 /// Decimals with which the extremes of `values` differ in their third digit: enough to tell apart what

@@ -23,12 +23,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let guides = organization::guides(job.organization, scenario)?;
     let folder = job.run.join("train");
     let mut trainer = Trainer::new(&twin, scenario, &guides, &scenario.train, scenario.seed);
-    let trained = trainer.run(job.watch, &mut |_| {}, &folder);
-    let policy = match &trained {
-        // A checkpoint that is damaged or of something else is input, not a fault of training.
-        Err(MarlError::Broken { .. } | MarlError::Mismatch { .. }) => trained.refuse()?,
-        _ => trained?,
-    };
+    let policy = trained(trainer.run(job.watch, &mut |_| {}, &folder))?;
     bundle::save(
         &policy,
         scenario,
@@ -36,6 +31,14 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
         &folder,
     )?;
     Ok(())
+}
+
+/// What training gave. A checkpoint that is damaged or of something else is input, not a fault of it.
+pub(crate) fn trained<T>(result: Result<T, MarlError>) -> Outcome<T> {
+    match result {
+        Err(MarlError::Broken { .. } | MarlError::Mismatch { .. }) => result.refuse(),
+        _ => Ok(result?),
+    }
 }
 
 pub(super) fn show(run: &Path) -> Result<Shown> {

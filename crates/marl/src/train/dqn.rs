@@ -16,10 +16,9 @@ use rayon::prelude::*;
 
 use self::replay::{Replay, Sample};
 use super::{
-    Net,
+    Fault, Net,
     env::{Outcome, VecEnv},
-    logits::{Logits, NotFinite},
-    mappo::Fault,
+    logits::Logits,
     net,
     view::{Seen, Shape, View},
 };
@@ -94,7 +93,6 @@ struct Player<E> {
     outcome: Outcome,
     /// Number of its first environment among all.
     first: usize,
-    reward: f64,
 }
 
 impl<E: VecEnv> Dqn<E> {
@@ -114,7 +112,6 @@ impl<E: VecEnv> Dqn<E> {
                 replay: Replay::new(shape, env.envs(), settings.capacity),
                 logits: Logits::default(),
                 outcome: Outcome::new(env.envs(), env.agents()),
-                reward: 0.0,
                 first,
                 env,
             };
@@ -176,16 +173,8 @@ impl<E: VecEnv> Dqn<E> {
             .with_max_len(1)
             .map(|player| player.play(nets, steps, explore as f32, (seed, at, envs)))
             .collect();
-        let mut sum = 0.0;
-        let mut fault: Option<Fault> = None;
-        for played in played {
-            match played {
-                Ok(reward) => sum += reward,
-                Err(f) if fault.is_none_or(|earlier| f.step < earlier.step) => fault = Some(f),
-                Err(_) => {}
-            }
-        }
-        fault.map_or(Ok(sum / (steps * envs) as f64), Err)
+        let sum: f64 = Fault::first_of(played)?.iter().sum();
+        Ok(sum / (steps * envs) as f64)
     }
 
     fn envs(&self) -> usize {
@@ -303,11 +292,7 @@ impl Ahead {
         out: &mut [f32],
     ) -> Result<(), Fault> {
         let cells = 0..self.masks.len() / shape.joint();
-        let fault = |NotFinite(agent)| Fault {
-            step: 0,
-            agent: Some(agent),
-            term: "value",
-        };
+        let fault = |bad| Fault::of_logits(0, bad);
         let choices = shape.heads.choices;
         let values = self
             .logits
@@ -354,35 +339,34 @@ impl<E: VecEnv> Player<E> {
     ) -> Result<f64, Fault> {
         let shape = Shape::of(&self.env);
         let choices = shape.heads.choices;
-        self.reward = 0.0;
+        let mut reward = 0.0;
         for step in 0..steps {
             let row = self.replay.begin(&mut self.env);
             let values = self
                 .logits
                 .of(shape, nets, &self.replay.seen, row.cells())
-                .map_err(|NotFinite(agent)| Fault {
-                    step,
-                    agent: Some(agent),
-                    term: "value",
-                })?;
+                .map_err(|bad| Fault::of_logits(step, bad))?;
             let (masks, chosen) = self.replay.choices(row);
-            let heads = values.chunks_exact(choices).zip(masks).zip(chosen);
             let at = at + (step * envs + self.first) as u64;
-            let mut stream = derive(seed, "explore", at);
-            for (head, ((values, mask), chosen)) in heads.enumerate() {
-                if head.is_multiple_of(shape.joint()) {
-                    stream = derive(seed, "explore", at + (head / shape.joint()) as u64);
+            let cells = values
+                .chunks_exact(shape.joint() * choices)
+                .zip(masks.chunks_exact(shape.joint()))
+                .zip(chosen.chunks_exact_mut(shape.joint()));
+            for (cell, ((values, masks), chosen)) in cells.enumerate() {
+                let mut stream = derive(seed, "explore", at + cell as u64);
+                let heads = values.chunks_exact(choices).zip(masks).zip(chosen);
+                for ((values, mask), chosen) in heads {
+                    // Q4. A random choice among what masks allow, head by head.
+                    *chosen = if stream.r#gen::<f32>() < explore {
+                        nth_allowed(*mask, stream.gen_range(0..mask.count_ones().max(1)))
+                    } else {
+                        likeliest(values, *mask) as u8
+                    };
                 }
-                // Q4. A random choice among what masks allow, head by head.
-                *chosen = if stream.r#gen::<f32>() < explore {
-                    nth_allowed(*mask, stream.gen_range(0..mask.count_ones().max(1)))
-                } else {
-                    likeliest(values, *mask) as u8
-                };
             }
             self.env.step(self.replay.chosen(row), &mut self.outcome);
-            self.replay.end(row, &self.outcome, &self.env)?;
-            self.reward += self
+            self.replay.end(row, step, &self.outcome, &self.env)?;
+            reward += self
                 .outcome
                 .rewards
                 .iter()
@@ -390,7 +374,7 @@ impl<E: VecEnv> Player<E> {
                 .sum::<f64>();
             self.env.reset_ended();
         }
-        Ok(self.reward)
+        Ok(reward)
     }
 }
 

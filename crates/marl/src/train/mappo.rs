@@ -25,7 +25,7 @@ use self::{
     player::{Key, Player},
 };
 use super::{
-    IterationMetrics, Net,
+    Fault, IterationMetrics, Net,
     env::VecEnv,
     net,
     norm::ValueNorm,
@@ -34,27 +34,6 @@ use super::{
 
 pub use player::play_greedily;
 pub use settings::{CriticInput, Settings};
-
-/// A number that is not finite, and where it first appeared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Step of the rollout, or minibatch of the update.
-    pub step: usize,
-    /// Agent; `None` for all.
-    pub agent: Option<usize>,
-    /// What it was.
-    pub term: &'static str,
-}
-
-impl Fault {
-    fn of_logits(step: usize, agent: usize) -> Self {
-        Self {
-            step,
-            agent: Some(agent),
-            term: "logits",
-        }
-    }
-}
 
 /// The networks with their optimisers, the environments, and the newest rollout.
 #[derive(Debug)]
@@ -74,30 +53,11 @@ pub struct Mappo<E> {
     critic_works: Vec<f64>,
 }
 
-/// What all players brought home.
-#[derive(Clone, Copy)]
-struct Rollout<'a> {
-    memories: &'a [&'a Memory],
-    /// Environments of all.
-    envs: usize,
-}
-
-impl<'a> Rollout<'a> {
-    fn of(memories: &'a [&'a Memory]) -> Self {
-        Self {
-            envs: memories.iter().map(|memory| memory.envs).sum(),
-            memories,
-        }
-    }
-
-    /// Where a cell, counted step by step over all environments, lies.
-    fn find(self, cell: u32) -> (&'a Memory, usize) {
-        let (step, env) = (cell as usize / self.envs, cell as usize % self.envs);
-        // All parts but the last are equal.
-        let part = self.memories[0].envs;
-        let memory = self.memories[env / part];
-        (memory, step * memory.envs + env % part)
-    }
+/// Where a cell lies: whose memory, and which of its cells.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    player: u32,
+    cell: u32,
 }
 
 impl<E: VecEnv> Mappo<E> {
@@ -195,11 +155,7 @@ impl<E: VecEnv> Mappo<E> {
                 player.memory.value(critics)
             })
             .collect();
-        // The first in time, whichever thread met it.
-        let faults = played.into_iter().filter_map(Result::err);
-        if let Some(fault) = faults.min_by_key(|fault| fault.step) {
-            return Err(fault);
-        }
+        Fault::first_of(played)?;
         let count = (steps * envs) as f64;
         let mut sums = player::Sums::default();
         let mut violations = 0;
@@ -332,14 +288,13 @@ impl<E: VecEnv> Mappo<E> {
         let kept = self.settings.entropy_left;
         let entropy = (self.settings.entropy * (kept + (1.0 - kept) * left)) as f32;
         let mask_loss = self.settings.mask_loss as f32;
-        let (count, parts) = (
-            self.settings.steps * self.width(),
-            self.settings.minibatches,
-        );
+        let places = self.places();
+        let (count, parts) = (places.len(), self.settings.minibatches);
+        let mut order = Vec::new();
         let mut tally = Tally::default();
         for epoch in 0..self.settings.epochs {
             // D12. Steps are shuffled anew each epoch (37 details, 6), all agents of a step together.
-            let mut order: Vec<u32> = (0..count as u32).collect();
+            order.clone_from(&places);
             let index = u64::from(self.iteration) * u64::from(self.settings.epochs);
             order.shuffle(&mut derive(self.seed, "shuffle", index + u64::from(epoch)));
             let before = tally.clone();
@@ -373,10 +328,27 @@ impl<E: VecEnv> Mappo<E> {
         Ok(())
     }
 
+    /// Every cell, step by step over all environments, so that their order does not depend on how
+    /// environments are dealt to players.
+    fn places(&self) -> Vec<Place> {
+        (0..self.settings.steps)
+            .flat_map(|step| {
+                let players = self.players.iter().zip(0..);
+                players.flat_map(move |(player, number)| {
+                    let envs = player.memory.envs;
+                    (step * envs..(step + 1) * envs).map(move |cell| Place {
+                        player: number,
+                        cell: cell as u32,
+                    })
+                })
+            })
+            .collect()
+    }
+
     /// One step of all networks on the cells in `order`.
     fn minibatch(
         &mut self,
-        order: &[u32],
+        order: &[Place],
         adam: AdamStep,
         weights: (f32, f32),
         tally: &mut Tally,
@@ -388,10 +360,9 @@ impl<E: VecEnv> Mappo<E> {
                 .map_err(|_| "gradient of the policy")?;
         }
         let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
-        let rollout = Rollout::of(&memories);
         for net in &mut self.critics {
             let batch = Batch {
-                rollout,
+                memories: &memories,
                 order,
                 view: &net.view,
             };
@@ -412,15 +383,14 @@ impl<E: VecEnv> Mappo<E> {
     /// Gradients of the policies' losses, with the weights of their entropy and of their masks.
     fn policy_gradient(
         &mut self,
-        order: &[u32],
+        order: &[Place],
         (entropy, mask_loss): (f32, f32),
         tally: &mut Tally,
     ) {
         let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
-        let rollout = Rollout::of(&memories);
         for net in &mut self.actors {
             let batch = Batch {
-                rollout,
+                memories: &memories,
                 order,
                 view: &net.view,
             };
@@ -448,7 +418,7 @@ impl<E: VecEnv> Mappo<E> {
     #[doc(hidden)]
     pub fn probe(&mut self) -> Result<(f64, f64), Fault> {
         self.play()?;
-        let order: Vec<u32> = (0..(self.settings.steps * self.width()) as u32).collect();
+        let order = self.places();
         let mut tally = Tally::default();
         self.policy_gradient(&order, (0.0, 0.0), &mut tally);
         Ok((tally.largest, tally.clipped))

@@ -11,10 +11,10 @@ use karma_nn::Mlp;
 use sha2::{Digest, Sha256};
 
 use super::{
-    IterationMetrics, Net,
+    Fault, IterationMetrics, Net,
     checkpoint::{self, Progress},
     env::VecEnv,
-    mappo::{Fault, Mappo, play_greedily},
+    mappo::{Mappo, play_greedily},
     tensorboard,
 };
 use crate::{

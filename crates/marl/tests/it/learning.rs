@@ -6,10 +6,12 @@ use karma_marl::train::{
     env::{Joint, VecEnv},
     mappo::{Mappo, Settings, play_greedily},
 };
-
 use karma_nn::Mlp;
 
-use crate::toys::{Ill, Matrix, Queue, settings};
+use crate::{
+    on_threads,
+    toys::{Ill, Matrix, Queue, settings},
+};
 
 /// Trains and gives the greedy policy's mean reward and the metrics.
 fn trained<E: VecEnv + Clone>(
@@ -118,11 +120,7 @@ fn before_the_first_update_every_ratio_is_one() {
 #[test]
 fn one_and_many_threads_give_equal_bits() {
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| {
+        on_threads(threads, || {
             let (reward, metrics, mappo) = trained(&Queue::new(100), settings(5), 9);
             (reward, metrics, networks(&mappo))
         })
@@ -220,11 +218,7 @@ fn q_learning_solves_a_matrix_game_and_keeps_to_masks() {
 #[test]
 fn q_learning_beats_the_best_constant_on_a_queue_at_any_thread_count() {
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| {
+        on_threads(threads, || {
             let mut dqn = Dqn::new(vec![Queue::new(16), Queue::new(16)], q_settings(200), 2);
             for _ in 0..200 {
                 dqn.iterate().unwrap();

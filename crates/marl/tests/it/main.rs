@@ -34,6 +34,12 @@ impl Drop for Folder {
     }
 }
 
+/// Runs `work` on a pool of so many threads.
+pub(crate) fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build().unwrap().install(work)
+}
+
 /// The shipped pipeline without its organization file.
 pub(crate) fn pipeline() -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/pipeline.yaml");

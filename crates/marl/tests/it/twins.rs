@@ -13,7 +13,7 @@ use karma_marl::{
 use karma_moise::{Organization, RawOrganization};
 use karma_twin::{FitSettings, Twin, record_traces};
 
-use crate::Folder;
+use crate::{Folder, on_threads};
 
 /// The smoke scenario, a twin fitted in a hurry, and the default organization's guides.
 fn smoke() -> (Scenario, Twin, Guides) {
@@ -39,11 +39,7 @@ fn train(
     watch: &dyn Watch,
     dir: &Path,
 ) -> Result<Policy, MarlError> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap();
-    pool.install(|| {
+    on_threads(threads, || {
         let settings = scenario.train;
         Trainer::new(twin, scenario, guides, &settings, 1).run(watch, &mut |_| {}, dir)
     })

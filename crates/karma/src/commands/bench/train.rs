@@ -1,12 +1,12 @@
 //! `karma bench train`: how fast the trainer learns, beside what the machine could do.
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use karma_cluster::Interrupted;
 use karma_marl::train::{
+    Fault,
     env::{SimpleSpread, simple_spread},
-    mappo::{CriticInput, Fault, Mappo, Settings},
+    mappo::{CriticInput, Mappo, Settings},
 };
-use rayon::ThreadPool;
 use serde_json::json;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     clock::Stopwatch,
     console, interrupt,
     status::{ExitStatus, Failure, Outcome},
+    threads,
 };
 
 /// Environments that one thread plays at a time.
@@ -24,15 +25,12 @@ const MINIBATCHES: usize = 4;
 /// Trains, and prints steps per second and the share of the peak.
 pub(crate) fn bench_train(args: &TrainBench) -> Outcome {
     interrupt::listen()?;
-    let mut builder = rayon::ThreadPoolBuilder::new();
-    if let Some(threads) = args.threads {
-        builder = builder.num_threads(threads.into());
-    }
-    let pool = builder.build().context("cannot start threads")?;
+    threads::start(args.threads)?;
     let Task::SimpleSpread = args.task;
-    let done = pool.install(|| train(args))?;
-    let peak = fma_peak(&pool);
-    let threads = pool.current_num_threads();
+    // On a thread of the pool: asking it from outside costs more than some of what is asked.
+    let done = rayon::scope(|_| train(args))?;
+    let peak = fma_peak();
+    let threads = rayon::current_num_threads();
     let steps = f64::from(args.iterations) * f64::from(args.envs) * f64::from(args.steps);
     let seconds = done.rollout_s + done.update_s;
     let rate = steps / seconds;
@@ -142,11 +140,11 @@ fn settings(args: &TrainBench) -> Settings {
     }
 }
 
-/// The peak of all threads of `pool` together: the median of seven measurements.
-fn fma_peak(pool: &ThreadPool) -> f64 {
+/// The peak of all threads together: the median of seven measurements.
+fn fma_peak() -> f64 {
     let mut peaks: Vec<f64> = (0..7)
         .map(|_| {
-            let rates = pool.broadcast(|_| {
+            let rates = rayon::broadcast(|_| {
                 karma_nn::kernel::fma_peak(|flops, run| {
                     let clock = Stopwatch::start();
                     run();

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::train::{
+    Fault,
     env::{Outcome, VecEnv},
-    mappo::Fault,
     view::{Seen, Shape},
 };
 
@@ -121,10 +121,11 @@ impl Replay {
         &self.chosen[cell * joint..(cell + 1) * joint]
     }
 
-    /// Remembers what came of the step.
+    /// Remembers what came of the step, number `step` of those being played.
     pub(super) fn end(
         &mut self,
         slot: Slot,
+        step: usize,
         outcome: &Outcome,
         env: &impl VecEnv,
     ) -> Result<(), Fault> {
@@ -134,7 +135,7 @@ impl Replay {
             let reward = outcome.rewards[row / agents] + extra;
             if !reward.is_finite() {
                 return Err(Fault {
-                    step: self.steps,
+                    step,
                     agent: Some(row % agents),
                     term: "reward",
                 });

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use karma_nn::{Heads, Level, Objective, categorical::Distributions};
 
-use super::{Rollout, memory::Memory};
+use super::{Place, memory::Memory};
 use crate::train::view::View;
 
 /// Sums over the rows of minibatches.
@@ -75,8 +75,8 @@ impl ActorWork {
 /// The rows of a minibatch: those of a view, in the cells of `order`.
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
-    pub(super) rollout: Rollout<'a>,
-    pub(super) order: &'a [u32],
+    pub(super) memories: &'a [&'a Memory],
+    pub(super) order: &'a [Place],
     pub(super) view: &'a View,
 }
 
@@ -88,8 +88,8 @@ impl<'a> Batch<'a> {
     /// Memory and cell of a row, and which of the cell's rows it is.
     fn at(self, row: usize) -> (&'a Memory, usize, usize) {
         let rows = self.view.rows();
-        let (memory, cell) = self.rollout.find(self.order[row / rows]);
-        (memory, cell, row % rows)
+        let Place { player, cell } = self.order[row / rows];
+        (self.memories[player as usize], cell as usize, row % rows)
     }
 
     fn input(self, row: usize, input: &mut [f32]) {

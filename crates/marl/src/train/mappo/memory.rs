@@ -3,9 +3,8 @@
 use karma_nn::Scratch;
 use rayon::prelude::*;
 
-use super::Fault;
 use crate::train::{
-    Net,
+    Fault, Net,
     env::{Outcome, VecEnv},
     norm::ValueNorm,
     view::{Seen, Shape},

@@ -5,9 +5,9 @@ use karma_nn::categorical::Distributions;
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::{Fault, memory::Memory};
+use super::memory::Memory;
 use crate::train::{
-    Net,
+    Fault, Net,
     env::{Outcome, VecEnv},
     logits::{Logits, NotFinite},
     view::{Seen, Shape},
@@ -76,7 +76,7 @@ impl<E: VecEnv> Player<E> {
             self.env.masks(masks);
             self.lane
                 .decide(shape, actors, (&memory.seen, step * envs), masks)
-                .map_err(|NotFinite(agent)| Fault::of_logits(step, agent))?;
+                .map_err(|bad| Fault::of_logits(step, bad))?;
             // One stream per iteration, step and environment: no state to keep.
             let at = u64::from(key.iteration) * steps as u64 + step as u64;
             let at = at * key.envs as u64 + self.first as u64;
@@ -194,7 +194,7 @@ fn sum_greedily<E: VecEnv>(env: &mut E, actors: &[Net], steps: usize) -> Result<
         seen.look(shape, env, 0);
         env.masks(&mut masks);
         lane.decide(shape, actors, (&seen, 0), &masks)
-            .map_err(|NotFinite(agent)| Fault::of_logits(step, agent))?;
+            .map_err(|bad| Fault::of_logits(step, bad))?;
         shape.heads.mode(&lane.of, &mut choices);
         env.step(&choices, &mut outcome);
         sum += outcome.rewards.iter().map(|r| f64::from(*r)).sum::<f64>();

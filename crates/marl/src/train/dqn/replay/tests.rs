@@ -48,10 +48,10 @@ fn remembered(steps: usize, capacity: usize) -> Replay {
     let mut clock = Clock { time: 0 };
     let mut replay = Replay::new(Shape::of(&clock), 1, capacity);
     let mut outcome = Outcome::new(1, 1);
-    for _ in 0..steps {
+    for step in 0..steps {
         let slot = replay.begin(&mut clock);
         clock.step(&[0], &mut outcome);
-        replay.end(slot, &outcome, &clock).unwrap();
+        replay.end(slot, step, &outcome, &clock).unwrap();
     }
     replay
 }
