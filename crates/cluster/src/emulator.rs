@@ -42,7 +42,7 @@ pub use bench::{BenchReport, bench};
 pub use histogram::LatencyHistogram;
 pub use record::{BIN_S, BinRow, EpisodeRecord, SecondRow, ServiceRow, WindowRow};
 
-pub(crate) use self::arrivals::RETRY_PAUSE_S;
+pub(crate) use self::{arrivals::RETRY_PAUSE_S, hop::PAYLOADS};
 use self::{
     arrivals::{Arrivals, Clients},
     faults::Timed,

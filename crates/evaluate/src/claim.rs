@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     metric::Metric,
     summary::{ConstantPolicy, Contender, ContextSummary, Estimate, Summary},
+    table::signed,
 };
 
 /// Most pod-hours of the team over those of HPA as shipped for the claim to hold.
@@ -93,9 +94,15 @@ impl ContextSummary {
             Some(Estimate { mean, low, .. }) if low.is_some_and(|low| low > 0.0) && mean > 0.0 => {}
             Some(Estimate { mean, low, high }) => failures.push(match low.zip(high) {
                 Some((low, high)) => format!(
-                    "success minus HPA as shipped is {mean:+.2} points, interval [{low:+.2}, {high:+.2}]"
+                    "success minus HPA as shipped is {} points, interval [{}, {}]",
+                    signed(mean),
+                    signed(low),
+                    signed(high)
                 ),
-                None => format!("success minus HPA as shipped is {mean:+.2} points, of one seed only"),
+                None => format!(
+                    "success minus HPA as shipped is {} points, of one seed only",
+                    signed(mean)
+                ),
             }),
             None => failures.push("the team or HPA as shipped was not evaluated".to_owned()),
         }

@@ -124,7 +124,7 @@ fn difference(estimate: &Estimate) -> String {
 }
 
 /// Two decimals with a sign, and no sign on what rounds to 0.
-fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     let text = format!("{value:+.2}");
     if text.ends_with("0.00") && value.abs() < 0.005 {
         "0.00".to_owned()

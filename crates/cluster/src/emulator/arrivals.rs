@@ -6,7 +6,7 @@ use rand_distr::{Distribution, Exp1};
 
 use super::{
     Emulator,
-    hop::{Hop, LEGITIMATE, NONE, Outcome, SLOW, Sender},
+    hop::{Hop, LEGITIMATE, NONE, Outcome, PAYLOADS, SLOW, Sender},
     queue::{Event, Kind},
 };
 use crate::{
@@ -164,11 +164,11 @@ fn attack(
     legitimate: &[f64],
     payloads: &mut Vec<f64>,
 ) -> Option<Source> {
-    let (entry, payload) = match &fault.effect {
-        Effect::DdosFlood { entry, payload, .. } => (entry, *payload),
-        Effect::YoYo { entry, .. } => (entry, 1.0),
-        Effect::SlowConnections { entry, .. } => (entry, 0.0),
-        _ => return None,
+    let (Effect::DdosFlood { entry, .. }
+    | Effect::YoYo { entry, .. }
+    | Effect::SlowConnections { entry, .. }) = &fault.effect
+    else {
+        return None;
     };
     let service = match entry {
         Some(name) => scenario.service_index(name),
@@ -193,10 +193,11 @@ fn attack(
             rates: (0..legitimate.len()).map(at).collect(),
         });
     }
+    let payload = fault.effect.payload()?;
     let known = payloads.iter().skip(1).position(|&p| p == payload);
     let class = known.map_or(payloads.len(), |at| at + 1);
     if known.is_none() {
-        assert!(class < usize::from(SLOW), "too many payload levels");
+        assert!(class <= PAYLOADS, "too many payload levels");
         payloads.push(payload);
     }
     let alone = Scenario {

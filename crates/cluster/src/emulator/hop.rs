@@ -11,6 +11,8 @@ pub(super) const ORPHAN: u32 = NONE - 2;
 pub(super) const LEGITIMATE: u8 = 0;
 /// Class of connections that hold a server and send nothing; other classes are attacks.
 pub(super) const SLOW: u8 = u8::MAX;
+/// Payloads of attacks that classes tell apart: all but the two above.
+pub(crate) const PAYLOADS: usize = SLOW as usize - 1;
 
 /// [`Hop::slot`] of a request admitted to a pod with processor sharing.
 pub(super) const SHARE: u32 = NONE - 1;

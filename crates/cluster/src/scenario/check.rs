@@ -98,7 +98,9 @@ impl Scenario {
         if let Some(nodes) = &context.nodes {
             load::check_nodes(self, &format!("{path}.nodes"), nodes, findings);
         }
-        faults::check(self, &format!("{path}.faults"), &context.faults, findings);
+        let faults = format!("{path}.faults");
+        faults::check(self, &faults, &context.faults, findings);
+        faults::check_payloads(self, &faults, context, findings);
         let disturbance = format!("{path}.disturbance");
         faults::check_disturbance(self, &disturbance, context.disturbance, findings);
     }

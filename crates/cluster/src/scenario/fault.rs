@@ -131,3 +131,14 @@ pub enum Effect {
         probability: f64,
     },
 }
+
+impl Effect {
+    /// Work of a request that this adds over that of a legitimate one; `None` where it adds none.
+    pub(crate) fn payload(&self) -> Option<f64> {
+        match self {
+            Self::DdosFlood { payload, .. } => Some(*payload),
+            Self::YoYo { .. } => Some(1.0),
+            _ => None,
+        }
+    }
+}

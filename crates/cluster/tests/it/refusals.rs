@@ -233,6 +233,29 @@ fn the_limits_in_the_schema_are_limits_of_the_reader() {
 }
 
 #[test]
+fn more_payloads_than_the_emulator_tells_apart_are_refused() {
+    let with = |payloads: u32| {
+        let floods = (0..payloads).map(|i| {
+            let payload = 1.5 + f64::from(i) / 100.0;
+            let effect = format!("{{ddos-flood: {{factor: 3, payload: {payload}}}}}");
+            format!("      - {{at: 2m, duration: 2m, effect: {effect}}}\n")
+        });
+        let text = format!("{}\n{}", SOUND.trim_end(), floods.collect::<String>());
+        scenario::parse(&text, &workspace("scenarios/payloads.yaml"))
+    };
+    // The sound scenario floods with a payload of 1.
+    assert!(with(253).is_ok());
+    let told = with(254)
+        .map(|_| ())
+        .map_err(|refusals| refusals.to_string());
+    let about = "contexts[0].faults: attacks of 255 payloads in one context";
+    assert!(
+        told.as_ref().is_err_and(|told| told.contains(about)),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_deep_text_is_refused_and_not_followed_to_the_end_of_the_stack() {
     for open in ["[", "{a: "] {
         let text = format!("format: 1\nname: {}", open.repeat(100_000));

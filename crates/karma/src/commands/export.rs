@@ -9,13 +9,14 @@ use serde_json::json;
 use crate::{
     args::{ExportArgs, Output},
     console, files,
-    manifest::Step,
+    manifest::{Manifest, Step, Timing},
     run_dir::SCENARIO,
     status::{Blame, ExitStatus, Failure, Outcome},
 };
 
-/// Name of the manifest of a policy.
+/// Names of the files of a policy.
 const MANIFEST: &str = "policy.json";
+const WEIGHTS: &str = "policy.safetensors";
 
 /// Writes the policy that `args` name as ONNX, and examples where asked.
 pub(crate) fn export(args: &ExportArgs) -> Outcome {
@@ -27,6 +28,9 @@ pub(crate) fn export(args: &ExportArgs) -> Outcome {
         .hint("give each a file of its own"));
     }
     let bundle = read(&args.run)?;
+    for path in args.examples.iter().chain([&args.onnx]) {
+        spare(&args.run, path)?;
+    }
     let model = onnx::to_bytes(&bundle);
     // The model comes last: where it lies, everything that was asked for does.
     if let Some(path) = &args.examples {
@@ -52,6 +56,30 @@ pub(crate) fn export(args: &ExportArgs) -> Outcome {
         ))?,
     }
     Ok(ExitStatus::Done)
+}
+
+/// Refuses to write to `path` where it is a file or a folder of the run `run` itself.
+fn spare(run: &Path, path: &Path) -> Outcome<()> {
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    let (Ok(run), Ok(folder), Some(name)) = (run.canonicalize(), folder, path.file_name()) else {
+        // What is not there is nobody's.
+        return Ok(());
+    };
+    let full = folder.join(name);
+    let mut inside = full.strip_prefix(&run).into_iter().flat_map(Path::iter);
+    let first = inside.next().unwrap_or_default();
+    let of_steps = Step::ALL.map(Step::place);
+    let others = [SCENARIO, Manifest::FILE, Timing::FILE, MANIFEST, WEIGHTS];
+    if of_steps.iter().chain(&others).any(|own| first == *own) {
+        return Err(
+            Failure::refused(format_args!("{} belongs to the run itself", path.display()))
+                .hint("choose another place, such as policy.onnx"),
+        );
+    }
+    Ok(())
 }
 
 /// The policy of the run directory `path`, checked against the run's own scenario, or the one whose

@@ -134,6 +134,31 @@ fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn files_of_the_run_itself_are_not_overwritten() {
+    let folder = trained("not overwritten");
+    let before = command::contents(&folder);
+    for onnx in [
+        "runs/tiny/scenario.yaml",
+        "runs/tiny/manifest.json",
+        "runs/tiny/train/policy.safetensors",
+        "runs/tiny/train/new.onnx",
+        "runs/../runs/tiny/report.html",
+    ] {
+        let arguments = ["export", "runs/tiny", "--onnx", onnx];
+        let told = command::run(&folder, &arguments).expect(2).stderr;
+        assert!(told.contains("belongs to the run itself"), "{told}");
+    }
+    let arguments = [
+        "export",
+        "runs/tiny/train",
+        "--onnx",
+        "runs/tiny/train/policy.json",
+    ];
+    command::run(&folder, &arguments).expect(2);
+    assert_eq!(command::contents(&folder), before);
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_refused_and_the_old_one_stays() {
     let folder = trained("not written");
     fs::write(folder.join("file"), "old").unwrap();

@@ -2,7 +2,8 @@
 
 use super::{Finding, Scenario, known};
 use crate::{
-    scenario::{Effect, Fault, Window},
+    emulator::PAYLOADS,
+    scenario::{Context, Effect, Fault, Window},
     units::Seconds,
 };
 
@@ -54,6 +55,31 @@ pub(super) fn check_disturbance(
             let hint = "availability and recovery are measured over it";
             findings.push(Finding::new(&path, "the disturbance lasts no time", hint));
         }
+    }
+}
+
+/// That the emulator can tell the attacks of a context from each other.
+pub(super) fn check_payloads(
+    scenario: &Scenario,
+    path: &str,
+    context: &Context,
+    findings: &mut Vec<Finding>,
+) {
+    let mut payloads: Vec<f64> = scenario
+        .faults
+        .iter()
+        .chain(&context.faults)
+        .filter_map(|fault| fault.effect.payload())
+        .collect();
+    payloads.sort_by(f64::total_cmp);
+    payloads.dedup();
+    if payloads.len() > PAYLOADS {
+        let message = format!(
+            "attacks of {} payloads in one context; at most {PAYLOADS} are told apart",
+            payloads.len()
+        );
+        let hint = "give similar attacks the same payload";
+        findings.push(Finding::new(path, message, hint).about("faults"));
     }
 }
 
