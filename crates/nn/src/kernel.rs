@@ -149,6 +149,9 @@ dispatch! {
         db: &mut [Line],
     ) = dense::weight_gradient;
 
+    /// Writes `row` into row `r` of panels of height `rows`; lanes beyond it become zero.
+    pub(crate) fn pack_row(row: &[f32], r: usize, rows: usize, panels: &mut [Line]) = dense::pack_row;
+
     /// One step of Adam; see the body for the factors.
     pub(crate) fn adam(
         parameters: &mut [Line],
@@ -195,21 +198,24 @@ dispatch! {
     pub(crate) fn logarithms(values: &mut [Line]) = heads::logarithms;
 }
 
-/// Writes `row` into row `r` of panels of height `rows`; lanes beyond it become zero.
-pub(crate) fn pack_row(row: &[f32], r: usize, rows: usize, panels: &mut [Line]) {
-    // Whole lines are moved in registers; a copy of a length known only now is a call.
-    let (whole, rest) = row.as_chunks::<LANES>();
-    for (panel, values) in whole.iter().enumerate() {
-        panels[panel * rows + r].0 = *values;
+/// Asks the cache for `values`; a hint without any other effect.
+#[inline]
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "the hint is an intrinsic that takes an address")
+)]
+pub fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for byte in (0..size_of_val(values)).step_by(size_of::<Line>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: part of the baseline, and no address is wrong for it; these are within `values`.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().add(byte)) };
     }
-    if !rest.is_empty() {
-        let mut line = Line::ZERO;
-        line.0[..rest.len()].copy_from_slice(rest);
-        panels[whole.len() * rows + r] = line;
-    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
 }
 
-/// The inverse of [`pack_row`].
+/// The inverse of [`Level::pack_row`].
 pub(crate) fn unpack_row(panels: &[Line], r: usize, rows: usize, row: &mut [f32]) {
     let (whole, rest) = row.as_chunks_mut::<LANES>();
     for (panel, values) in whole.iter_mut().enumerate() {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::{
     Mlp, NnError,
-    kernel::{LANES, Line, TILE_ROWS, pack_row, unpack_row},
+    kernel::{LANES, Line, TILE_ROWS, unpack_row},
     store::Archive,
 };
 
@@ -16,14 +16,21 @@ pub const BLOCK_ROWS: usize = 96;
 /// Gradient slots. Block `b` always adds to slot `b % SLOTS`, whichever thread runs it.
 pub const SLOTS: usize = 16;
 
+/// Rows that are asked for before they are read: enough work to wait behind for far memory.
+const AHEAD: usize = 12;
+
 /// What is minimised: where the rows of a batch come from, and the loss of what the network makes of
 /// them.
 pub trait Objective: Sync {
     /// What the loss keeps per slot between blocks and steps: sums for the log, buffers.
     type Work: Send;
 
-    /// Writes the network's input of `row` into `input` (length `inputs`).
-    fn input(&self, row: usize, input: &mut [f32]);
+    /// The network's input of `row` (length `inputs`): where it lies, or written into `buffer`, which
+    /// is as long.
+    fn input<'a>(&'a self, row: usize, buffer: &'a mut [f32]) -> &'a [f32];
+
+    /// Asks the processor's cache for what [`Self::input`] and [`Self::loss`] will read of `row`.
+    fn prefetch(&self, _row: usize) {}
 
     /// Reads `out: [rows.len() × outputs]` and writes the derivative of the loss by it into `d_out`,
     /// already divided by the batch size where the loss is a mean.
@@ -94,12 +101,16 @@ impl Slot {
     ) {
         let (count, height) = (rows.len(), rows.len().next_multiple_of(TILE_ROWS));
         for (r, row) in rows.clone().enumerate() {
-            objective.input(row, &mut self.input);
-            pack_row(&self.input, r, height, &mut self.layers[0]);
+            if r + AHEAD < count {
+                objective.prefetch(row + AHEAD);
+            }
+            let input = objective.input(row, &mut self.input);
+            mlp.level().pack_row(input, r, height, &mut self.layers[0]);
         }
         self.input.fill(0.0);
         for r in count..height {
-            pack_row(&self.input, r, height, &mut self.layers[0]);
+            mlp.level()
+                .pack_row(&self.input, r, height, &mut self.layers[0]);
         }
         for layer in 0..mlp.layers() {
             let (below, above) = self.layers.split_at_mut(layer + 1);
@@ -116,7 +127,7 @@ impl Slot {
         objective.loss(rows, out, d_out, work);
         let head = &mut self.errors[mlp.layers() - 1];
         for (r, d_out) in d_out.chunks_exact(outputs).enumerate() {
-            pack_row(d_out, r, height, head);
+            mlp.level().pack_row(d_out, r, height, head);
         }
         // The rows that fill the last tile count for nothing.
         for panel in head.chunks_exact_mut(height).take(outputs.div_ceil(LANES)) {

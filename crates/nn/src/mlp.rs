@@ -6,7 +6,7 @@ use rand::Rng;
 
 use crate::{
     NnError, init,
-    kernel::{LANES, Level, Line, TILE_ROWS, pack_row, unpack_row},
+    kernel::{LANES, Level, Line, TILE_ROWS, unpack_row},
     store::Archive,
 };
 
@@ -210,7 +210,7 @@ impl Mlp {
             let height = (x.len() / self.shape.inputs).next_multiple_of(TILE_ROWS);
             // Rows beyond the last hold what an earlier block left: finite, and read by nobody.
             for (row, x) in x.chunks_exact(self.shape.inputs).enumerate() {
-                pack_row(x, row, height, &mut scratch.layers[0]);
+                self.level.pack_row(x, row, height, &mut scratch.layers[0]);
             }
             for layer in 0..self.layers() {
                 let (below, above) = scratch.layers.split_at_mut(layer + 1);
@@ -238,9 +238,10 @@ impl Mlp {
         assert!(weights.len() == span.inputs * span.outputs && biases.len() == span.outputs);
         for (k, row) in weights.chunks_exact(span.outputs).enumerate() {
             let lines = &mut self.parameters[span.weights.clone()];
-            pack_row(row, k, span.inputs, lines);
+            self.level.pack_row(row, k, span.inputs, lines);
         }
-        pack_row(biases, 0, 1, &mut self.parameters[span.biases.clone()]);
+        let lines = &mut self.parameters[span.biases.clone()];
+        self.level.pack_row(biases, 0, 1, lines);
     }
 
     /// Whether every parameter is a finite number.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use karma_cluster::{Interrupted, Watch, seed};
-use karma_nn::{Activation, AdamStep, Learner, Mlp, MlpShape, Objective, SLOTS};
+use karma_nn::{Activation, AdamStep, Learner, Mlp, MlpShape, Objective, SLOTS, kernel};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
@@ -163,9 +163,14 @@ impl Objective for Likelihood<'_> {
     /// Sum of the losses, for the log.
     type Work = f64;
 
-    fn input(&self, row: usize, input: &mut [f32]) {
+    fn input<'a>(&'a self, row: usize, _: &'a mut [f32]) -> &'a [f32] {
         let at = self.rows[row] as usize * self.lesson.inputs;
-        input.copy_from_slice(&self.lesson.x[at..at + self.lesson.inputs]);
+        &self.lesson.x[at..at + self.lesson.inputs]
+    }
+
+    fn prefetch(&self, row: usize) {
+        let at = self.rows[row] as usize * self.lesson.inputs;
+        kernel::prefetch(&self.lesson.x[at..at + self.lesson.inputs]);
     }
 
     fn loss(&self, rows: Range<usize>, out: &[f32], d_out: &mut [f32], work: &mut f64) {

@@ -396,11 +396,11 @@ struct Loss<'a> {
 impl Objective for Loss<'_> {
     type Work = [f64; 2];
 
-    fn input(&self, row: usize, input: &mut [f32]) {
+    fn input<'a>(&'a self, row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
         let (part, sample) = &self.drawn[row / self.view.rows()];
         let seen = &self.replays[*part].seen;
         self.view
-            .write(seen, sample.cell, row % self.view.rows(), input);
+            .row(seen, sample.cell, row % self.view.rows(), buffer)
     }
 
     fn loss(

@@ -157,8 +157,8 @@ impl View {
         self.agents.len() == self.shape.agents && self.agents.is_sorted()
     }
 
-    /// Writes the `row`-th row of `cell`.
-    pub(super) fn write(&self, seen: &Seen, cell: usize, row: usize, out: &mut [f32]) {
+    /// What the `row`-th row of `cell` holds before its flags.
+    pub(super) fn seen<'a>(&self, seen: &'a Seen, cell: usize, row: usize) -> &'a [f32] {
         let Shape {
             agents, state, own, ..
         } = self.shape;
@@ -167,10 +167,32 @@ impl View {
         } else {
             (&seen.own, own, cell * agents + self.agents[row])
         };
-        out[..width].copy_from_slice(&of[at * width..(at + 1) * width]);
+        &of[at * width..(at + 1) * width]
+    }
+
+    /// Writes the `row`-th row of `cell`.
+    pub(super) fn write(&self, seen: &Seen, cell: usize, row: usize, out: &mut [f32]) {
+        let seen = self.seen(seen, cell, row);
+        let (start, flags) = out.split_at_mut(seen.len());
+        start.copy_from_slice(seen);
         if self.flags {
-            out[width..].fill(0.0);
-            out[width + self.agents[row]] = 1.0;
+            flags.fill(0.0);
+            flags[self.agents[row]] = 1.0;
         }
+    }
+
+    /// The `row`-th row of `cell`: where it lies, or written into `buffer` where nothing lies so.
+    pub(super) fn row<'a>(
+        &self,
+        seen: &'a Seen,
+        cell: usize,
+        row: usize,
+        buffer: &'a mut [f32],
+    ) -> &'a [f32] {
+        if !self.flags {
+            return self.seen(seen, cell, row);
+        }
+        self.write(seen, cell, row, buffer);
+        buffer
     }
 }

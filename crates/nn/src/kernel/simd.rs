@@ -16,6 +16,8 @@ pub(super) trait Simd: Copy {
 
     fn splat(value: f32) -> Self::V;
     fn load(line: &Line) -> Self::V;
+    /// At most sixteen numbers, and zeros.
+    fn load_first(values: &[f32]) -> Self::V;
     fn store(value: Self::V, line: &mut Line);
     fn add(a: Self::V, b: Self::V) -> Self::V;
     fn sub(a: Self::V, b: Self::V) -> Self::V;
@@ -65,6 +67,12 @@ impl Simd for Portable {
     #[inline(always)]
     fn load(line: &Line) -> Self::V {
         line.0
+    }
+    #[inline(always)]
+    fn load_first(values: &[f32]) -> Self::V {
+        let mut line = [0.0; 16];
+        line[..values.len()].copy_from_slice(values);
+        line
     }
     #[inline(always)]
     fn store(value: Self::V, line: &mut Line) {
@@ -158,6 +166,18 @@ mod x86 {
         };
     }
 
+    /// At most eight numbers, and zeros.
+    #[inline(always)]
+    fn first(values: &[f32]) -> __m256 {
+        assert!(values.len() <= 8);
+        // SAFETY: see the module; masked lanes are not read.
+        unsafe {
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(values.len() as i32), lanes);
+            _mm256_maskload_ps(values.as_ptr(), mask)
+        }
+    }
+
     #[inline(always)]
     fn exp2(n: __m256) -> __m256 {
         // SAFETY: see the module.
@@ -211,6 +231,11 @@ mod x86 {
             let at = line.0.as_ptr();
             // SAFETY: see the module; a line holds sixteen aligned numbers.
             unsafe { [_mm256_load_ps(at), _mm256_load_ps(at.add(8))] }
+        }
+        #[inline(always)]
+        fn load_first(values: &[f32]) -> Self::V {
+            let (low, high) = values.split_at(values.len().min(8));
+            [first(low), first(high)]
         }
         #[inline(always)]
         fn store(value: Self::V, line: &mut Line) {
@@ -295,6 +320,13 @@ mod x86 {
         fn load(line: &Line) -> Self::V {
             // SAFETY: see the module; a line holds sixteen aligned numbers.
             unsafe { _mm512_load_ps(line.0.as_ptr()) }
+        }
+        #[inline(always)]
+        fn load_first(values: &[f32]) -> Self::V {
+            assert!(values.len() <= 16);
+            let lanes = ((1_u32 << values.len()) - 1) as u16;
+            // SAFETY: see the module; masked lanes are not read.
+            unsafe { _mm512_maskz_loadu_ps(lanes, values.as_ptr()) }
         }
         #[inline(always)]
         fn store(value: Self::V, line: &mut Line) {

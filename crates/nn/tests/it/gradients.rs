@@ -21,8 +21,8 @@ struct Rows<F> {
 impl<F: Fn(usize, &[f64]) -> (f64, Vec<f64>) + Sync> Objective for Rows<F> {
     type Work = ();
 
-    fn input(&self, row: usize, input: &mut [f32]) {
-        input.copy_from_slice(&self.inputs[row * self.width..(row + 1) * self.width]);
+    fn input<'a>(&'a self, row: usize, _: &'a mut [f32]) -> &'a [f32] {
+        &self.inputs[row * self.width..(row + 1) * self.width]
     }
 
     fn loss(&self, rows: Range<usize>, out: &[f32], d_out: &mut [f32], (): &mut ()) {

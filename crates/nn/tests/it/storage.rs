@@ -20,8 +20,9 @@ struct One;
 
 impl Objective for One {
     type Work = ();
-    fn input(&self, row: usize, input: &mut [f32]) {
-        input.fill(row as f32);
+    fn input<'a>(&'a self, row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
+        buffer.fill(row as f32);
+        buffer
     }
     fn loss(&self, _: std::ops::Range<usize>, out: &[f32], d_out: &mut [f32], (): &mut ()) {
         d_out.copy_from_slice(out);

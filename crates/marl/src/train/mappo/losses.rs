@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use karma_nn::{Heads, Level, Objective, categorical::Distributions};
+use karma_nn::{Heads, Level, Objective, categorical::Distributions, kernel};
 
 use super::{Place, memory::Memory};
 use crate::train::view::View;
@@ -92,9 +92,17 @@ impl<'a> Batch<'a> {
         (self.memories[player as usize], cell as usize, row % rows)
     }
 
-    fn input(self, row: usize, input: &mut [f32]) {
+    fn input(self, row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
         let (memory, cell, slot) = self.at(row);
-        self.view.write(&memory.seen, cell, slot, input);
+        self.view.row(&memory.seen, cell, slot, buffer)
+    }
+
+    /// Asks the cache for the input of a row; gives its memory and where its agents lie there.
+    fn prefetch(self, row: usize) -> (&'a Memory, Range<usize>) {
+        let (memory, cell, slot) = self.at(row);
+        kernel::prefetch(self.view.seen(&memory.seen, cell, slot));
+        let (agents, first) = (self.view.agents_of(slot), cell * memory.shape.agents);
+        (memory, first + agents.start..first + agents.end)
     }
 }
 
@@ -111,8 +119,17 @@ pub(super) struct ActorObjective<'a> {
 impl Objective for ActorObjective<'_> {
     type Work = ActorWork;
 
-    fn input(&self, row: usize, input: &mut [f32]) {
-        self.batch.input(row, input);
+    fn input<'a>(&'a self, row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
+        self.batch.input(row, buffer)
+    }
+
+    fn prefetch(&self, row: usize) {
+        let (memory, rows) = self.batch.prefetch(row);
+        let joint = rows.start * self.heads.heads..rows.end * self.heads.heads;
+        kernel::prefetch(&memory.masks[joint.clone()]);
+        kernel::prefetch(&memory.choices[joint]);
+        kernel::prefetch(&memory.log_probs[rows.clone()]);
+        kernel::prefetch(&memory.advantages[rows]);
     }
 
     fn loss(&self, rows: Range<usize>, out: &[f32], d_out: &mut [f32], work: &mut ActorWork) {
@@ -204,8 +221,14 @@ pub(super) struct CriticObjective<'a> {
 impl Objective for CriticObjective<'_> {
     type Work = f64;
 
-    fn input(&self, row: usize, input: &mut [f32]) {
-        self.batch.input(row, input);
+    fn input<'a>(&'a self, row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
+        self.batch.input(row, buffer)
+    }
+
+    fn prefetch(&self, row: usize) {
+        let (memory, rows) = self.batch.prefetch(row);
+        kernel::prefetch(&memory.values[rows.clone()]);
+        kernel::prefetch(&memory.returns[rows]);
     }
 
     fn loss(&self, rows: Range<usize>, out: &[f32], d_out: &mut [f32], sum: &mut f64) {
