@@ -106,16 +106,21 @@ fn time_trace(trace: &Trace, path: &Path) -> Outcome<Timed> {
         }
     }
     Ok(Timed {
-        write_s: median(write_s),
-        read_s: median(read_s),
+        write_s: rounded(median(write_s)),
+        read_s: rounded(median(read_s)),
         bytes: std::fs::metadata(path)?.len(),
     })
 }
 
-/// In seconds, to the microsecond.
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    (seconds[seconds.len() / 2] * 1e6).round() / 1e6
+/// To the microsecond.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
+/// The middle one of `values`, of which there is at least one.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// A folder that goes away with this value.

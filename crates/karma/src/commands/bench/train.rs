@@ -9,6 +9,7 @@ use karma_marl::train::{
 };
 use serde_json::json;
 
+use super::median;
 use crate::{
     args::{CriticRows, Output, Task, TrainBench},
     clock::Stopwatch,
@@ -19,8 +20,6 @@ use crate::{
 
 /// Environments that one thread plays at a time.
 const PART: usize = 16;
-/// Measurements of the peak, of which the median is told.
-const PEAKS: u32 = 15;
 const EPOCHS: u32 = 4;
 const MINIBATCHES: usize = 4;
 
@@ -31,13 +30,12 @@ pub(crate) fn bench_train(args: &TrainBench) -> Outcome {
     let Task::SimpleSpread = args.task;
     // On a thread of the pool: asking it from outside costs more than some of what is asked.
     let done = rayon::scope(|_| train(args))?;
-    let peak = done.peak;
     let threads = rayon::current_num_threads();
     let steps = f64::from(args.iterations) * f64::from(args.envs) * f64::from(args.steps);
     let seconds = done.rollout_s + done.update_s;
     let rate = steps / seconds;
     let update_share = done.update_s / seconds;
-    let fma_peak_share = steps * done.update_flops as f64 / done.update_s / peak;
+    let (peak, fma_peak_share) = (done.peak, done.peak_share);
     match args.output {
         Output::Json => console::row(&json!({
             "task": "simple_spread", "envs": args.envs, "steps": args.steps, "hidden": args.hidden,
@@ -72,10 +70,10 @@ pub(crate) fn bench_train(args: &TrainBench) -> Outcome {
 struct Trained {
     rollout_s: f64,
     update_s: f64,
-    /// Multiplications and additions per second that all threads together are capable of.
+    /// Multiplications and additions per second that all threads together are capable of, and the
+    /// share of it that updates reach: medians over the iterations.
     peak: f64,
-    /// Multiplications and additions of the update that one environment step causes.
-    update_flops: usize,
+    peak_share: f64,
     first_return: f64,
     final_return: f64,
 }
@@ -85,7 +83,10 @@ fn train(args: &TrainBench) -> Outcome<Trained> {
     let mut mappo = Mappo::new(envs, settings(args), args.seed);
     let (mut rollout_s, mut update_s) = (0.0, 0.0);
     let mut returns = Vec::new();
-    let mut peaks = Vec::new();
+    let (mut peaks, mut peak_shares) = (Vec::new(), Vec::new());
+    let rows = f64::from(args.envs) * f64::from(args.steps) * f64::from(EPOCHS);
+    let update_flops = rows * mappo.update_flops() as f64;
+    let mut before = fma_peak();
     let fault = |fault: Fault| -> Failure {
         anyhow!(
             "training stopped at step {}: {} is not finite",
@@ -94,32 +95,33 @@ fn train(args: &TrainBench) -> Outcome<Trained> {
         )
         .into()
     };
-    for iteration in 0..args.iterations {
+    for _ in 0..args.iterations {
         if interrupt::requested() {
             return Err(Interrupted.into());
-        }
-        // Between iterations and not after them: a machine's clock and its neighbours change.
-        if iteration % args.iterations.div_ceil(PEAKS) == 0 {
-            peaks.push(fma_peak());
         }
         let clock = Stopwatch::start();
         let mut metrics = mappo.play().map_err(fault)?;
         rollout_s += clock.seconds();
         let clock = Stopwatch::start();
         mappo.learn(&mut metrics).map_err(fault)?;
-        update_s += clock.seconds();
+        let seconds = clock.seconds();
+        update_s += seconds;
+        // Beside every update and not once for all: a machine's clock and its neighbours change.
+        let after = fma_peak();
+        peak_shares.push(update_flops / seconds / (0.5 * (before + after)));
+        peaks.push(after);
+        before = after;
         // What the agents of one world get in one episode, all together.
         let per_row = metrics.reward + metrics.guide_reward;
         let rows = f64::from(simple_spread::STEPS) * simple_spread::AGENTS as f64;
         returns.push(per_row * rows);
     }
-    peaks.sort_by(f64::total_cmp);
     let last = &returns[returns.len() - returns.len().div_ceil(10)..];
     Ok(Trained {
         rollout_s,
         update_s,
-        peak: peaks[peaks.len() / 2],
-        update_flops: EPOCHS as usize * mappo.update_flops(),
+        peak: median(peaks),
+        peak_share: median(peak_shares),
         first_return: returns[0],
         final_return: last.iter().sum::<f64>() / last.len() as f64,
     })
