@@ -167,39 +167,52 @@ pub(crate) enum Bench {
     ///
     /// `simple_spread` is the multi-agent particle task of that name (3 agents, 18 numbers each),
     /// trained as other libraries do it: 4 epochs of 4 minibatches, returns on their own scale, the
-    /// time limit a terminal state.
-    #[command(after_help = "Example:\n  karma bench train --hidden 64 --threads 1 --output json")]
+    /// time limit a terminal state. `twin` is the game that a run has fitted, trained as `karma train`
+    /// does it. Beside what was reached stands the floor: what arithmetic and memory alone would take.
+    #[command(
+        after_help = "Examples:\n  karma bench train --hidden 64 --threads 1 --output json\n  \
+                            karma bench train --task twin --run runs/pipeline\n  \
+                            karma bench train --sweep hidden"
+    )]
     Train(TrainBench),
 }
 
 /// What `karma bench train` takes.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct TrainBench {
     /// What is learned.
     #[arg(long, value_enum, default_value_t = Task::SimpleSpread)]
     pub(crate) task: Task,
-    /// Environments side by side.
-    #[arg(long, value_name = "N", default_value_t = 64,
-          value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub(crate) envs: u32,
-    /// Steps per rollout and environment.
-    #[arg(long, value_name = "N", default_value_t = 128,
-          value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub(crate) steps: u32,
-    /// Width of the two hidden layers.
-    #[arg(long, value_name = "N", default_value_t = 128,
-          value_parser = clap::value_parser!(u32).range(1..=4096))]
-    pub(crate) hidden: u32,
+    /// Run directory whose scenario and twin are played; for `--task twin`.
+    #[arg(long, value_name = "DIR", required_if_eq("task", "twin"))]
+    pub(crate) run: Option<PathBuf>,
+    /// Agents, and landmarks, of `simple_spread`; published with 3 [default: 3].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) agents: Option<u32>,
+    /// Environments side by side [default: 64, or the scenario's games].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) envs: Option<u32>,
+    /// Steps per rollout and environment [default: 128, or the scenario's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(crate) steps: Option<u32>,
+    /// Width of the two hidden layers [default: 128, or the scenario's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) hidden: Option<u32>,
     /// Iterations of rollout and update.
     #[arg(long, value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) iterations: u32,
-    /// How often the critic reads the global state.
-    #[arg(long, value_enum, default_value_t = CriticRows::Agent)]
-    pub(crate) critic: CriticRows,
+    /// How often the critic reads the global state [default: agent, or team in the twin].
+    #[arg(long, value_enum)]
+    pub(crate) critic: Option<CriticRows>,
     /// Seed of everything random.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Trains once for each of several values of one setting, and prints a row for each: agents 2 to
+    /// 64, envs 16 to 4096, hidden 32 to 512. Many agents make a wide global state: --critic team reads
+    /// it once a step.
+    #[arg(long, value_enum, value_name = "SETTING")]
+    pub(crate) sweep: Option<Axis>,
     /// Threads, at most 256 [default: one per core]; what is learned does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub(crate) threads: Option<u16>,
@@ -208,12 +221,25 @@ pub(crate) struct TrainBench {
     pub(crate) output: Output,
 }
 
+/// What `karma bench train --sweep` varies.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Axis {
+    /// Agents.
+    Agents,
+    /// Environments side by side.
+    Envs,
+    /// Width of the hidden layers.
+    Hidden,
+}
+
 /// Tasks of `karma bench train`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Task {
-    /// Three agents cover three landmarks.
+    /// Agents cover as many landmarks.
     #[value(name = "simple_spread")]
     SimpleSpread,
+    /// The game of a run's twin.
+    Twin,
 }
 
 /// Rows of a critic's batch.

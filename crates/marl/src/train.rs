@@ -31,7 +31,7 @@ pub use run::{Plan, Run};
 pub use twin_env::TwinEnv;
 
 use crate::{Guides, Policy, bundle::sha256, error::Result, policy::Layout};
-use mappo::{CriticInput, Mappo};
+use mappo::Mappo;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,9 +84,6 @@ pub struct Trainer {
 /// Games per context that a policy is validated on.
 const VALIDATION_GAMES: usize = 4;
 
-/// Mean divergence of an epoch above which an iteration's update stops.
-const KL_STOP: f64 = 0.03;
-
 impl Trainer {
     /// A trainer of `scenario`'s team in `twin`, at iteration 0.
     #[must_use]
@@ -104,25 +101,7 @@ impl Trainer {
         };
         let mappo = Mappo::new(
             games(settings.games as usize, "games"),
-            mappo::Settings {
-                iterations: settings.iterations,
-                steps: settings.steps as usize,
-                hidden: settings.hidden as usize,
-                learning_rate: settings.learning_rate,
-                gamma: settings.gamma,
-                gae_lambda: settings.gae_lambda,
-                clip: settings.clip,
-                entropy: settings.entropy,
-                entropy_left: 0.1,
-                kl_stop: Some(KL_STOP),
-                raw_values: false,
-                critic: CriticInput::Team,
-                sharing: Vec::new(),
-                epochs: settings.epochs,
-                minibatches: settings.minibatches as usize,
-                mask_loss: settings.mask_loss,
-                flip_advantage: settings.flip_advantage,
-            },
+            settings.into(),
             seed,
         );
         debug_assert_eq!(*mappo.actors[0].mlp.shape(), layout.shape);

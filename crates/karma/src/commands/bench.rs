@@ -1,5 +1,7 @@
 //! `karma bench`: how fast the parts are on this machine.
 
+mod machine;
+mod timed;
 mod train;
 
 use std::path::{Path, PathBuf};

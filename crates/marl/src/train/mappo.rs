@@ -53,6 +53,19 @@ pub struct Mappo<E> {
     critic_works: Vec<f64>,
 }
 
+/// What one environment step costs at the least: padding and everything but matrix products left out
+/// of the arithmetic, everything but observations left out of the memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Multiplications and additions of the rollout: all networks forward.
+    pub rollout_flops: usize,
+    /// Those of one epoch of the update: forward, by the weights, and by the inputs of every layer but
+    /// the first.
+    pub epoch_flops: usize,
+    /// Bytes of observations that one epoch reads.
+    pub epoch_bytes: usize,
+}
+
 /// Where a cell lies: whose memory, and which of its cells.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -116,19 +129,19 @@ impl<E: VecEnv> Mappo<E> {
         Ok(metrics)
     }
 
-    /// Multiplications and additions that one epoch's pass over one environment step costs, padding
-    /// and everything but matrix products left out: forward, by the weights, and by the inputs of
-    /// every layer but the first.
+    /// What one environment step costs at the least.
     #[must_use]
-    pub fn update_flops(&self) -> usize {
-        let nets = self.actors.iter().chain(&self.critics);
-        nets.map(|net| {
-            let shape = net.mlp.shape();
+    pub fn cost(&self) -> Cost {
+        let mut cost = Cost::default();
+        for net in self.actors.iter().chain(&self.critics) {
+            let (shape, rows) = (net.mlp.shape(), net.view.rows());
             let forward = shape.multiply_adds();
             let first = shape.inputs * shape.hidden.first().unwrap_or(&shape.outputs);
-            2 * net.view.rows() * (3 * forward - first)
-        })
-        .sum()
+            cost.rollout_flops += 2 * rows * forward;
+            cost.epoch_flops += 2 * rows * (3 * forward - first);
+            cost.epoch_bytes += size_of::<f32>() * net.view.distinct();
+        }
+        cost
     }
 
     // ---------------------------------------------------------------------------------- rollout

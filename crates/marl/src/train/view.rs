@@ -139,6 +139,15 @@ impl View {
         seen + if self.flags { self.shape.agents } else { 0 }
     }
 
+    /// Numbers of a cell that its rows are made of.
+    pub(super) fn distinct(&self) -> usize {
+        if self.state {
+            self.shape.state
+        } else {
+            self.rows() * self.shape.own
+        }
+    }
+
     /// Rows per cell.
     pub(super) fn rows(&self) -> usize {
         self.agents.len().max(1)

@@ -3,7 +3,7 @@
 use karma_marl::train::{
     env::{
         Outcome, SimpleSpread, VecEnv,
-        simple_spread::{AGENTS, OBSERVATION, STEPS, World},
+        simple_spread::{AGENTS, STEPS, World, observation},
     },
     mappo::{CriticInput, Mappo, Settings},
 };
@@ -28,8 +28,8 @@ struct Episode {
     done: Vec<bool>,
 }
 
-fn places(numbers: &[f32]) -> [[f32; 2]; AGENTS] {
-    std::array::from_fn(|i| [numbers[2 * i], numbers[2 * i + 1]])
+fn places(numbers: &[f32]) -> Vec<[f32; 2]> {
+    numbers.as_chunks().0.to_vec()
 }
 
 /// Largest difference, relative beyond 1.
@@ -47,12 +47,8 @@ fn steps_equal_those_of_the_package() {
         serde_json::from_str(include_str!("../golden/simple_spread.json")).unwrap();
     let mut touches = 0;
     for episode in &golden.episodes {
-        let mut world = World {
-            agents: places(&episode.agents),
-            landmarks: places(&episode.landmarks),
-            ..World::default()
-        };
-        let mut seen = [0.0; AGENTS * OBSERVATION];
+        let mut world = World::new(places(&episode.agents), places(&episode.landmarks));
+        let mut seen = vec![0.0; AGENTS * observation(AGENTS)];
         world.observe(&mut seen);
         assert!(difference(&seen, &episode.first_observation) < 1e-6);
         for (step, actions) in episode.actions.iter().enumerate() {
@@ -60,11 +56,12 @@ fn steps_equal_those_of_the_package() {
             world.observe(&mut seen);
             let apart = difference(&seen, &episode.observations[step]);
             assert!(apart < 1e-5, "step {step}: {apart}");
-            let collisions = world.collisions();
+            let mut collisions = [0.0; AGENTS];
+            world.collisions(&mut collisions);
             touches += usize::from(collisions != [0.0; AGENTS]);
             let rewards = collisions.map(|own| own + world.coverage());
             assert!(difference(&rewards, &episode.rewards[step]) < 1e-5);
-            assert_eq!(world.time >= STEPS, episode.done[step]);
+            assert_eq!(world.has_ended(), episode.done[step]);
         }
     }
     assert!(touches > 20, "agents met in {touches} steps only");
@@ -84,9 +81,9 @@ fn parts_play_what_the_whole_plays_and_go_on_from_snapshots() {
         }
         (rewards, parts)
     };
-    let (whole, mut later) = play(SimpleSpread::parts(10, 10, 3), 40);
-    assert_eq!(play(SimpleSpread::parts(10, 4, 3), 40).0, whole);
-    let mut fresh = SimpleSpread::parts(10, 10, 3);
+    let (whole, mut later) = play(SimpleSpread::parts(AGENTS, 10, 10, 3), 40);
+    assert_eq!(play(SimpleSpread::parts(AGENTS, 10, 4, 3), 40).0, whole);
+    let mut fresh = SimpleSpread::parts(AGENTS, 10, 10, 3);
     fresh[0].restore(&later[0].snapshot()).unwrap();
     assert_eq!(play(fresh, 30).0, play(later.clone(), 30).0);
     assert!(later[0].restore(&[0; 12]).is_err());
@@ -105,7 +102,11 @@ fn spread(iterations: u32) -> Settings {
 
 /// Mean return of an episode, all agents together, at first and at last.
 fn ends(settings: Settings, seed: u64) -> (f64, f64) {
-    let mut mappo = Mappo::new(SimpleSpread::parts(32, 16, seed), settings.clone(), seed);
+    let mut mappo = Mappo::new(
+        SimpleSpread::parts(AGENTS, 32, 16, seed),
+        settings.clone(),
+        seed,
+    );
     let mut returns = (0..settings.iterations).map(|_| {
         let metrics = mappo.iterate().unwrap();
         (metrics.reward + metrics.guide_reward) * f64::from(STEPS) * AGENTS as f64

@@ -1,8 +1,8 @@
-//! MPE `simple_spread`: three agents cover three landmarks and keep out of each other's way.
+//! MPE `simple_spread`: agents cover as many landmarks and keep out of each other's way.
 //!
 //! The dynamics of `MPE_simple_spread_v3` of `JaxMARL` 0.2.0 (Rutherford et al., 2023), after the
 //! multi-agent particle environments (Lowe et al., 2017). A test holds them to golden steps of the
-//! package.
+//! package, with three agents.
 
 use karma_cluster::seed::derive;
 use karma_nn::Heads;
@@ -10,11 +10,8 @@ use rand::Rng;
 
 use super::{Outcome, Sight, SnapshotError, VecEnv};
 
-/// Agents, and landmarks.
+/// Agents, and landmarks, of the task as it is published.
 pub const AGENTS: usize = 3;
-/// Numbers that one agent sees: its velocity and position, landmarks and other agents relative to it,
-/// and what they say, which is nothing.
-pub const OBSERVATION: usize = 18;
 /// Steps of an episode: the package counts to 25 before it looks.
 pub const STEPS: u32 = 26;
 
@@ -34,16 +31,30 @@ const MARGIN: f32 = 1e-3;
 type Vector = [f32; 2];
 
 /// Where everything is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct World {
     /// Positions of agents.
-    pub agents: [Vector; AGENTS],
+    agents: Vec<Vector>,
     /// Their velocities.
-    pub velocities: [Vector; AGENTS],
-    /// Positions of landmarks.
-    pub landmarks: [Vector; AGENTS],
+    velocities: Vec<Vector>,
+    /// Positions of as many landmarks.
+    landmarks: Vec<Vector>,
+    /// What pushed each agent in the newest step.
+    forces: Vec<Vector>,
     /// Steps since the start of the episode.
-    pub time: u32,
+    time: u32,
+}
+
+/// Numbers that one of `agents` agents sees: its velocity and position, landmarks and other agents
+/// relative to it, and what they say, which is nothing.
+#[must_use]
+pub fn observation(agents: usize) -> usize {
+    6 * agents
+}
+
+/// Every two of `agents` agents.
+fn pairs(agents: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..agents).flat_map(move |a| (a + 1..agents).map(move |b| (a, b)))
 }
 
 fn minus(a: Vector, b: Vector) -> Vector {
@@ -55,16 +66,46 @@ fn length(a: Vector) -> f32 {
 }
 
 impl World {
+    /// The start of an episode: agents at rest, as many landmarks.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    #[must_use]
+    pub fn new(agents: Vec<Vector>, landmarks: Vec<Vector>) -> Self {
+        assert_eq!(agents.len(), landmarks.len(), "a landmark for each agent");
+        let zeros = vec![[0.0; 2]; agents.len()];
+        Self {
+            agents,
+            landmarks,
+            velocities: zeros.clone(),
+            forces: zeros,
+            time: 0,
+        }
+    }
+
+    /// Whether the episode is over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.time >= STEPS
+    }
+
     /// Moves by one step of `actions`: 0 none, 1 left, 2 right, 3 down, 4 up.
-    pub fn step(&mut self, actions: &[u8; AGENTS]) {
-        let mut forces = actions.map(|action| match action {
-            1 => [-FORCE, 0.0],
-            2 => [FORCE, 0.0],
-            3 => [0.0, -FORCE],
-            4 => [0.0, FORCE],
-            _ => [0.0; 2],
-        });
-        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+    ///
+    /// # Panics
+    /// If there is not one per agent.
+    pub fn step(&mut self, actions: &[u8]) {
+        assert_eq!(actions.len(), self.agents.len(), "an action for each agent");
+        let forces = &mut self.forces;
+        for (force, action) in forces.iter_mut().zip(actions) {
+            *force = match action {
+                1 => [-FORCE, 0.0],
+                2 => [FORCE, 0.0],
+                3 => [0.0, -FORCE],
+                4 => [0.0, FORCE],
+                _ => [0.0; 2],
+            };
+        }
+        for (a, b) in pairs(actions.len()) {
             let apart = minus(self.agents[a], self.agents[b]);
             let distance = length(apart);
             // Softplus of the depth in margins; far outside it is nothing, far inside the depth.
@@ -80,7 +121,7 @@ impl World {
                 forces[b][axis] -= push;
             }
         }
-        for (agent, force) in forces.iter().enumerate() {
+        for (agent, force) in self.forces.iter().enumerate() {
             for (axis, force) in force.iter().enumerate() {
                 let velocity = &mut self.velocities[agent][axis];
                 self.agents[agent][axis] += *velocity * DT;
@@ -92,19 +133,18 @@ impl World {
 
     /// What each agent sees, agent by agent.
     pub fn observe(&self, out: &mut [f32]) {
-        for (agent, out) in out.chunks_exact_mut(OBSERVATION).enumerate() {
+        let agents = self.agents.len();
+        let seen = 4 * agents + 2;
+        for (agent, out) in out.chunks_exact_mut(observation(agents)).enumerate() {
             let at = self.agents[agent];
             out[..2].copy_from_slice(&self.velocities[agent]);
             out[2..4].copy_from_slice(&at);
-            let others = (0..AGENTS).filter(|other| *other != agent);
-            let seen = self
-                .landmarks
-                .into_iter()
-                .chain(others.map(|o| self.agents[o]));
-            for (out, seen) in out[4..14].chunks_exact_mut(2).zip(seen) {
-                out.copy_from_slice(&minus(seen, at));
+            let others = (0..agents).filter(|other| *other != agent);
+            let places = self.landmarks.iter().chain(others.map(|o| &self.agents[o]));
+            for (out, place) in out[4..seen].chunks_exact_mut(2).zip(places) {
+                out.copy_from_slice(&minus(*place, at));
             }
-            out[14..].fill(0.0);
+            out[seen..].fill(0.0);
         }
     }
 
@@ -112,23 +152,24 @@ impl World {
     #[must_use]
     pub fn coverage(&self) -> f32 {
         let nearest = |landmark: &Vector| {
-            let distances = self.agents.map(|agent| length(minus(agent, *landmark)));
-            distances.into_iter().fold(f32::INFINITY, f32::min)
+            let distances = self
+                .agents
+                .iter()
+                .map(|agent| length(minus(*agent, *landmark)));
+            distances.fold(f32::INFINITY, f32::min)
         };
         -0.5 * self.landmarks.iter().map(nearest).sum::<f32>()
     }
 
-    /// Half of what each agent gets: −1 for every other agent that it touches.
-    #[must_use]
-    pub fn collisions(&self) -> [f32; AGENTS] {
-        let mut costs = [0.0; AGENTS];
-        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+    /// Half of what each agent gets, into `costs`: −1 for every other agent that it touches.
+    pub fn collisions(&self, costs: &mut [f32]) {
+        costs.fill(0.0);
+        for (a, b) in pairs(self.agents.len()) {
             if length(minus(self.agents[a], self.agents[b])) < CONTACT {
                 costs[a] -= 0.5;
                 costs[b] -= 0.5;
             }
         }
-        costs
     }
 }
 
@@ -138,6 +179,7 @@ impl World {
 /// it, the time limit counts as a terminal state.
 #[derive(Clone, Debug)]
 pub struct SimpleSpread {
+    agents: usize,
     worlds: Vec<World>,
     episodes: Vec<u32>,
     first: u64,
@@ -145,21 +187,25 @@ pub struct SimpleSpread {
 }
 
 impl SimpleSpread {
-    /// `envs` worlds in parts of at most `part`, each at the start of an episode.
+    /// `envs` worlds of `agents` agents in parts of at most `part`, each at the start of an episode.
+    ///
+    /// # Panics
+    /// If there are no agents.
     #[must_use]
-    pub fn parts(envs: usize, part: usize, seed: u64) -> Vec<Self> {
+    pub fn parts(agents: usize, envs: usize, part: usize, seed: u64) -> Vec<Self> {
+        assert!(agents > 0, "a world has agents");
+        let nowhere = vec![[0.0; 2]; agents];
+        let over = World {
+            time: STEPS,
+            ..World::new(nowhere.clone(), nowhere)
+        };
         (0..envs)
             .step_by(part.max(1))
             .map(|first| {
                 let count = (envs - first).min(part.max(1));
                 let mut worlds = Self {
-                    worlds: vec![
-                        World {
-                            time: STEPS,
-                            ..World::default()
-                        };
-                        count
-                    ],
+                    agents,
+                    worlds: vec![over.clone(); count],
                     episodes: vec![0; count],
                     first: first as u64,
                     seed,
@@ -177,7 +223,7 @@ impl VecEnv for SimpleSpread {
     }
 
     fn agents(&self) -> usize {
-        AGENTS
+        self.agents
     }
 
     fn heads(&self) -> Heads {
@@ -188,19 +234,15 @@ impl VecEnv for SimpleSpread {
     }
 
     fn width(&self) -> usize {
-        AGENTS * OBSERVATION
+        self.agents * observation(self.agents)
     }
 
     fn sight(&self) -> Sight {
-        Sight::Own(OBSERVATION)
+        Sight::Own(observation(self.agents))
     }
 
     fn observe(&self, states: &mut [f32], own: &mut [f32]) {
-        for (world, own) in self
-            .worlds
-            .iter()
-            .zip(own.chunks_exact_mut(AGENTS * OBSERVATION))
-        {
+        for (world, own) in self.worlds.iter().zip(own.chunks_exact_mut(self.width())) {
             world.observe(own);
         }
         states.copy_from_slice(own);
@@ -211,26 +253,32 @@ impl VecEnv for SimpleSpread {
     }
 
     fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
-        let steps = self.worlds.iter_mut().zip(choices.as_chunks::<AGENTS>().0);
-        for (env, (world, actions)) in steps.enumerate() {
+        let steps = self
+            .worlds
+            .iter_mut()
+            .zip(choices.chunks_exact(self.agents));
+        let extras = outcome.extras.chunks_exact_mut(self.agents);
+        for (env, ((world, actions), costs)) in steps.zip(extras).enumerate() {
             world.step(actions);
             outcome.rewards[env] = world.coverage();
-            outcome.extras[env * AGENTS..(env + 1) * AGENTS].copy_from_slice(&world.collisions());
-            outcome.terminated[env] = world.time >= STEPS;
+            world.collisions(costs);
+            outcome.terminated[env] = world.has_ended();
         }
     }
 
     fn reset_ended(&mut self) {
         let ended = self.worlds.iter_mut().zip(&mut self.episodes).enumerate();
-        for (env, (world, episode)) in ended.filter(|(_, (world, _))| world.time >= STEPS) {
+        for (env, (world, episode)) in ended.filter(|(_, (world, _))| world.has_ended()) {
             let index = (self.first + env as u64) << 32 | u64::from(*episode);
             let mut stream = derive(self.seed, "simple_spread", index);
-            let mut draw = || [(); AGENTS].map(|()| [(); 2].map(|()| stream.gen_range(-1.0..1.0)));
-            *world = World {
-                agents: draw(),
-                landmarks: draw(),
-                ..World::default()
+            let mut draw = |places: &mut [Vector]| {
+                let axes = places.iter_mut().flatten();
+                axes.for_each(|axis| *axis = stream.gen_range(-1.0..1.0));
             };
+            draw(&mut world.agents);
+            draw(&mut world.landmarks);
+            world.velocities.fill([0.0; 2]);
+            world.time = 0;
             *episode += 1;
         }
     }
@@ -241,40 +289,39 @@ impl VecEnv for SimpleSpread {
             .iter()
             .zip(&self.episodes)
             .flat_map(|(world, episode)| {
-                let places = [world.agents, world.velocities, world.landmarks];
-                let floats = places.into_iter().flatten().flatten().map(f32::to_bits);
-                floats.chain([world.time, *episode]).collect::<Vec<_>>()
+                let places = [&world.agents, &world.velocities, &world.landmarks];
+                let floats = places.into_iter().flatten().flatten();
+                let words = floats.map(|value| value.to_bits());
+                words.chain([world.time, *episode]).collect::<Vec<_>>()
             });
         words.flat_map(u32::to_le_bytes).collect()
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
-        const WORDS: usize = AGENTS * 6 + 2;
+        let per_world = self.agents * 6 + 2;
         let words: Vec<u32> = snapshot
             .as_chunks()
             .0
             .iter()
             .map(|bytes| u32::from_le_bytes(*bytes))
             .collect();
-        if words.len() != self.worlds.len() * WORDS {
+        if words.len() != self.worlds.len() * per_world {
             return Err(SnapshotError("another number of worlds".to_owned()));
         }
         let worlds = self.worlds.iter_mut().zip(&mut self.episodes);
-        for ((world, episode), words) in worlds.zip(words.as_chunks::<WORDS>().0) {
-            let place = |kind: usize| {
-                std::array::from_fn(|agent| {
-                    std::array::from_fn(|axis| {
-                        f32::from_bits(words[kind * AGENTS * 2 + agent * 2 + axis])
-                    })
-                })
-            };
-            *world = World {
-                agents: place(0),
-                velocities: place(1),
-                landmarks: place(2),
-                time: words[WORDS - 2],
-            };
-            *episode = words[WORDS - 1];
+        for ((world, episode), words) in worlds.zip(words.chunks_exact(per_world)) {
+            let World {
+                agents,
+                velocities,
+                landmarks,
+                ..
+            } = &mut *world;
+            let axes = [agents, velocities, landmarks].into_iter().flatten();
+            for (axis, word) in axes.flatten().zip(words) {
+                *axis = f32::from_bits(*word);
+            }
+            world.time = words[per_world - 2];
+            *episode = words[per_world - 1];
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What can be chosen of the algorithm; every variant is a choice here, never a copy.
 
+use karma_cluster::scenario::TrainSettings;
+
 /// What the critic reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CriticInput {
@@ -49,4 +51,32 @@ pub struct Settings {
     pub mask_loss: f64,
     /// Trains towards worse instead of better: the check that training matters.
     pub flip_advantage: bool,
+}
+
+/// Mean divergence of an epoch above which an iteration's update stops.
+const KL_STOP: f64 = 0.03;
+
+impl From<&TrainSettings> for Settings {
+    /// How a scenario's team is trained: one policy that all agents share, one critic of the team.
+    fn from(of: &TrainSettings) -> Self {
+        Self {
+            iterations: of.iterations,
+            steps: of.steps as usize,
+            hidden: of.hidden as usize,
+            learning_rate: of.learning_rate,
+            gamma: of.gamma,
+            gae_lambda: of.gae_lambda,
+            clip: of.clip,
+            entropy: of.entropy,
+            entropy_left: 0.1,
+            kl_stop: Some(KL_STOP),
+            raw_values: false,
+            critic: CriticInput::Team,
+            sharing: Vec::new(),
+            epochs: of.epochs,
+            minibatches: of.minibatches as usize,
+            mask_loss: of.mask_loss,
+            flip_advantage: of.flip_advantage,
+        }
+    }
 }
