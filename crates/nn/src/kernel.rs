@@ -14,9 +14,6 @@ use crate::mlp::Activation;
 /// Numbers in a [`Line`].
 pub const LANES: usize = 16;
 
-/// Panels have a multiple of this many rows: every tile height divides it.
-pub const TILE_ROWS: usize = 12;
-
 /// Sixteen numbers on a cache line of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
@@ -64,6 +61,17 @@ impl Level {
     #[must_use]
     pub fn best() -> Self {
         Self::available()[0]
+    }
+
+    /// Panels have a multiple of this many rows: every tile height of this level divides it.
+    pub(crate) fn tile_rows(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => <simd::Avx512 as simd::Simd>::ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => <simd::Avx2 as simd::Simd>::ROWS,
+            Kind::Portable => <simd::Portable as simd::Simd>::ROWS,
+        }
     }
 
     /// `avx512`, `avx2` or `portable`.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::{
     Mlp, NnError,
-    kernel::{LANES, Line, TILE_ROWS, unpack_row},
+    kernel::{LANES, Line, unpack_row},
     store::Archive,
 };
 
@@ -99,7 +99,8 @@ impl Slot {
         objective: &O,
         work: &mut O::Work,
     ) {
-        let (count, height) = (rows.len(), rows.len().next_multiple_of(TILE_ROWS));
+        let count = rows.len();
+        let height = count.next_multiple_of(mlp.level().tile_rows());
         for (r, row) in rows.clone().enumerate() {
             if r + AHEAD < count {
                 objective.prefetch(row + AHEAD);

@@ -6,7 +6,7 @@ use rand::Rng;
 
 use crate::{
     NnError, init,
-    kernel::{LANES, Level, Line, TILE_ROWS, unpack_row},
+    kernel::{LANES, Level, Line, unpack_row},
     store::Archive,
 };
 
@@ -207,7 +207,8 @@ impl Mlp {
             .chunks(FORWARD_ROWS * self.shape.inputs)
             .zip(out.chunks_mut(FORWARD_ROWS * self.shape.outputs));
         for (x, out) in blocks {
-            let height = (x.len() / self.shape.inputs).next_multiple_of(TILE_ROWS);
+            let rows = x.len() / self.shape.inputs;
+            let height = rows.next_multiple_of(self.level.tile_rows());
             // Rows beyond the last hold what an earlier block left: finite, and read by nobody.
             for (row, x) in x.chunks_exact(self.shape.inputs).enumerate() {
                 self.level.pack_row(x, row, height, &mut scratch.layers[0]);

@@ -23,8 +23,9 @@ use crate::{
     pods::Pods,
 };
 
-/// Games that step together on one thread. Fixed, so that results do not depend on threads.
-const CHUNK: usize = 64;
+/// Games that step together on one thread, and pass through one network. Fixed, so that results do
+/// not depend on threads; small, so that as many threads as a machine has find some.
+const CHUNK: usize = 16;
 
 /// Share of a window without scrapes from which on nothing was measured.
 const BLIND: f32 = 0.6;

@@ -3,7 +3,6 @@
 use karma_cluster::{ActionSpace, Encoder, Scenario, action::CHOICES, reward::RewardModel};
 use karma_nn::Heads;
 use karma_twin::{Games, GamesSnapshot, Twin};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::env::{Outcome, SnapshotError, VecEnv};
@@ -37,9 +36,6 @@ struct Snapshot {
     games: GamesSnapshot,
     histories: Vec<History>,
 }
-
-/// Games that one task of the pool takes.
-const CHUNK: usize = 16;
 
 impl TwinEnv {
     /// `games` games of `scenario`'s training variants, in parts that play apart from one another.
@@ -95,57 +91,40 @@ impl VecEnv for TwinEnv {
     }
 
     fn observe(&self, out: &mut [f32], _: &mut [f32]) {
-        let (services, width) = (self.heads.heads, self.width());
-        let (before, now) = (self.games.previous(), self.games.metrics());
-        out.par_chunks_mut(CHUNK * width)
-            .zip(before.par_chunks(CHUNK * services))
-            .zip(now.par_chunks(CHUNK * services))
-            .for_each(|((out, before), now)| {
-                let games = before
-                    .chunks_exact(services)
-                    .zip(now.chunks_exact(services));
-                for (out, (before, now)) in out.chunks_exact_mut(width).zip(games) {
-                    self.encoder.encode(before, now, out);
-                }
-            });
+        let services = self.heads.heads;
+        let before = self.games.previous().chunks_exact(services);
+        let now = self.games.metrics().chunks_exact(services);
+        let games = out.chunks_exact_mut(self.width()).zip(before).zip(now);
+        for ((out, before), now) in games {
+            self.encoder.encode(before, now, out);
+        }
     }
 
     fn masks(&mut self, out: &mut [u8]) {
         let (services, joint) = (self.heads.heads, self.agents() * self.heads.heads);
-        let (guides, now) = (&self.guides, self.games.metrics());
-        out.par_chunks_mut(CHUNK * joint)
-            .zip(now.par_chunks(CHUNK * services))
-            .zip(self.sides.par_chunks_mut(CHUNK))
-            .for_each(|((out, now), sides)| {
-                let games = now.chunks_exact(services).zip(sides);
-                for (out, (now, side)) in out.chunks_exact_mut(joint).zip(games) {
-                    guides.observe(&mut side.history, now, &mut side.guidance);
-                    out.copy_from_slice(&side.guidance.masks);
-                }
-            });
+        let now = self.games.metrics().chunks_exact(services);
+        let games = out.chunks_exact_mut(joint).zip(now).zip(&mut self.sides);
+        for ((out, now), side) in games {
+            self.guides
+                .observe(&mut side.history, now, &mut side.guidance);
+            out.copy_from_slice(&side.guidance.masks);
+        }
     }
 
     fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
         let (services, agents) = (self.heads.heads, self.agents());
-        let (guides, space) = (&self.guides, &self.space);
         self.desired.copy_from_slice(self.games.desired());
-        self.desired
-            .par_chunks_mut(CHUNK * services)
-            .zip(choices.par_chunks(CHUNK * services * agents))
-            .zip(self.sides.par_chunks_mut(CHUNK))
-            .zip(outcome.extras.par_chunks_mut(CHUNK * agents))
-            .for_each(|(((desired, choices), sides), extras)| {
-                extras.fill(0.0);
-                let games = desired
-                    .chunks_exact_mut(services)
-                    .zip(choices.chunks_exact(services * agents))
-                    .zip(sides)
-                    .zip(extras.chunks_exact_mut(agents));
-                for (((desired, choices), side), extras) in games {
-                    space.apply(choices, desired);
-                    guides.reward(&mut side.history, choices, extras);
-                }
-            });
+        outcome.extras.fill(0.0);
+        let games = self
+            .desired
+            .chunks_exact_mut(services)
+            .zip(choices.chunks_exact(services * agents))
+            .zip(&mut self.sides)
+            .zip(outcome.extras.chunks_exact_mut(agents));
+        for (((desired, choices), side), extras) in games {
+            self.space.apply(choices, desired);
+            self.guides.reward(&mut side.history, choices, extras);
+        }
         self.games.step(&self.desired);
         let ended = self.games.ended();
         for (game, metrics) in self.games.metrics().chunks_exact(services).enumerate() {

@@ -1,7 +1,7 @@
 //! Matrix products of one layer on one block, with their epilogues.
 //!
 //! Activations are panels: column `c` of row `r` is lane `c % 16` of line `(c / 16) · rows + r`, and
-//! `rows` is a multiple of [`TILE_ROWS`](super::TILE_ROWS). Weights are panels too: input `k`,
+//! `rows` is a multiple of [`Level::tile_rows`](super::Level::tile_rows). Weights are panels too: input `k`,
 //! output `n` is lane `n % 16` of line `(n / 16) · inputs + k`. Unused lanes are zero.
 
 #![expect(

@@ -9,7 +9,7 @@ use super::Line;
 pub(super) trait Simd: Copy {
     /// Sixteen numbers in registers.
     type V: Copy;
-    /// Rows of a register tile that is one line wide; the block height is a multiple of it.
+    /// Rows of the tallest register tile; the height of panels is a multiple of it.
     const ROWS: usize;
     /// Lines of the widest tile.
     const LINES: usize;

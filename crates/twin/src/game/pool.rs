@@ -25,7 +25,7 @@ impl Pool {
     pub(super) fn new(twin: &Twin, scenario: &Scenario, games: usize, seed: u64) -> Self {
         let members = twin.members().max(1);
         // Games of one member lie side by side: they share a pass through its network.
-        let block = (games / members).clamp(1, CHUNK / members.min(CHUNK));
+        let block = (games / members).clamp(1, CHUNK);
         let contexts: Vec<Vec<Episode>> = scenario
             .in_every_context()
             .iter()
