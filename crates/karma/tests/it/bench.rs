@@ -1,5 +1,7 @@
 //! `karma bench` from outside; how fast is not asked here.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::command;
@@ -50,4 +52,66 @@ fn the_trainer_is_timed_and_what_it_learns_does_not_depend_on_threads() {
         row["final_return"].as_f64().unwrap()
     };
     assert_eq!(learned("1"), learned("3"));
+}
+
+/// Rows of `karma bench train` with `arguments` in `folder`.
+fn rows(folder: &Path, arguments: &[&str]) -> Vec<Value> {
+    let all = [&["bench", "train", "--output", "json"], arguments].concat();
+    let ended = command::run(folder, &all).expect(0);
+    let lines = ended.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_sweep_times_the_trainer_for_each_of_its_values() {
+    let folder = command::folder("bench-sweep");
+    let small = [
+        "--steps",
+        "4",
+        "--iterations",
+        "1",
+        "--hidden",
+        "16",
+        "--envs",
+        "2",
+    ];
+    let told = rows(&folder, &[&small[..], &["--sweep", "agents"]].concat());
+    let agents: Vec<_> = told.iter().map(|row| row["agents"].as_u64()).collect();
+    assert_eq!(agents, [2, 4, 8, 16, 32, 64].map(Some));
+    // More agents that see more cost more arithmetic, and memory, at the least.
+    for key in ["flop_per_step", "bytes_per_step"] {
+        assert!(told.is_sorted_by(|a, b| a[key].as_f64() < b[key].as_f64()));
+    }
+}
+
+#[test]
+fn the_trainer_is_timed_in_the_twin_of_a_run() {
+    let folder = command::folder("bench-twin");
+    command::tiny_scenario(&folder);
+    command::run(&folder, &["fit", "tiny.yaml"]).expect(0);
+    let twin = ["--task", "twin", "--run", "runs/tiny", "--iterations", "2"];
+    let [row] = &rows(&folder, &twin)[..] else {
+        panic!("one row");
+    };
+    assert_eq!(row["critic"], "team");
+    for key in ["env_steps_per_s", "env_share", "update_share"] {
+        assert!(row[key].as_f64().is_some_and(|v| v > 0.0), "{key}: {row}");
+    }
+    for (arguments, says) in [
+        (&["--task", "twin"][..], "--run"),
+        (
+            &["--task", "twin", "--run", "nowhere"],
+            "nowhere/scenario.yaml",
+        ),
+        (
+            &["--task", "twin", "--run", "runs/tiny", "--agents", "4"],
+            "--agents",
+        ),
+    ] {
+        let all = [&["bench", "train"], arguments].concat();
+        let ended = command::run(&folder, &all).expect(2);
+        assert!(ended.stderr.contains(says), "{}", ended.stderr);
+    }
 }
