@@ -124,9 +124,12 @@ impl<E: VecEnv> Mappo<E> {
     /// # Errors
     /// [`Fault`]; the networks may then hold a half-done update.
     pub fn iterate(&mut self) -> Result<IterationMetrics, Fault> {
-        let mut metrics = self.play()?;
-        self.learn(&mut metrics)?;
-        Ok(metrics)
+        // On a thread of the pool: asking it from outside, for every minibatch, wakes it each time.
+        rayon::scope(|_| {
+            let mut metrics = self.play()?;
+            self.learn(&mut metrics)?;
+            Ok(metrics)
+        })
     }
 
     /// What one environment step costs at the least.
