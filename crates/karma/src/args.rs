@@ -127,7 +127,14 @@ pub(crate) enum Command {
 #[derive(Subcommand)]
 pub(crate) enum Hpa {
     /// Evaluate a file of autoscaler cases; print each difference and a count.
-    #[command(after_help = "Example:\n  karma hpa replay cases.json")]
+    ///
+    /// The file is a JSON object of lists of cases. Each case holds what the autoscaler sees (replicas,
+    /// targets, usage, the phase and age of pods, rules of `behavior`) and, under `expect`, what
+    /// Kubernetes makes of it: replicas, utilization, reason, or words of the error. The lists are
+    /// named after what they test, from `replica_calculator` for single functions to `reconcile` for a
+    /// whole turn; the file of the example has all of them.
+    #[command(after_help = "Example, in KARMA's repository:\n  karma hpa replay \
+        crates/cluster/tests/golden/hpa-cases.json")]
     Replay {
         /// File of cases.
         file: PathBuf,

@@ -187,10 +187,15 @@ fn key_reference_is_current() {
 }
 
 #[test]
-fn templates_are_the_shipped_files() {
+fn templates_are_the_shipped_files_and_say_where_the_schema_is() {
     for name in ["smoke", "pipeline", "diamond"] {
         let file = fs::read_to_string(workspace(&format!("scenarios/{name}.yaml")));
-        assert_eq!(scenario::template(name), file.ok());
+        let template = scenario::template(name);
+        let template = template.expect("every shipped scenario is a template");
+        let (first, rest) = template.split_once('\n').expect("a scenario has lines");
+        let (second, rest) = rest.split_once('\n').expect("a scenario has lines");
+        assert!(second.contains("scenarios/schema.json of KARMA's repository"));
+        assert_eq!(Some(format!("{first}\n{rest}")), file.ok());
     }
     assert_eq!(scenario::template("zebra"), None);
 }
