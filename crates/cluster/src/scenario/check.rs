@@ -5,6 +5,7 @@ mod load;
 mod services;
 mod settings;
 mod start;
+mod times;
 
 use super::{Context, Scenario, Shape, TraceWorkload};
 use crate::yaml::suggestion;
@@ -74,7 +75,11 @@ impl Scenario {
 
     /// What is likely not meant. The contexts that are played are those that are left.
     pub(crate) fn warnings(&self) -> Vec<Finding> {
-        start::overloads(self)
+        let mut found = services::tiny_memory(self);
+        found.extend(start::overloads(self));
+        found.extend(start::crowded(self));
+        found.extend(times::hopeless(self));
+        found
     }
 
     fn check_context(&self, i: usize, context: &Context, findings: &mut Vec<Finding>) {

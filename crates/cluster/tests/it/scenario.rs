@@ -212,17 +212,22 @@ fn a_template_of_a_scenario_that_extends_another_is_that_scenario_in_one_file()
     Ok(())
 }
 
+/// The warnings of a sound scenario in which every text is replaced by the other once.
+fn warnings(changes: &[(&str, &str)]) -> Result<Vec<String>, Refusals> {
+    let mut text = include_str!("../golden/sound.yaml").to_owned();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let loaded = scenario::parse(&text, Path::new("s.yaml"))?;
+    Ok(loaded.warnings.iter().map(ToString::to_string).collect())
+}
+
 #[test]
 fn an_episode_that_starts_overloaded_is_warned_of() -> Result<(), Refusals> {
-    let warnings = |from: &str, to: &str| -> Result<Vec<String>, Refusals> {
-        let text = include_str!("../golden/sound.yaml");
-        assert!(text.contains(from), "{from}");
-        let loaded = scenario::parse(&text.replacen(from, to, 1), Path::new("s.yaml"))?;
-        Ok(loaded.warnings.iter().map(ToString::to_string).collect())
-    };
-    assert_eq!(warnings("rate: 60", "rate: 60")?, [""; 0]);
+    assert_eq!(warnings(&[])?, [""; 0]);
     assert_eq!(
-        warnings("rate: 60", "rate: 230.25")?,
+        warnings(&[("rate: 60", "rate: 230.25")])?,
         [
             "s.yaml:7: services[0].replicas: front starts overloaded in context ddos: 230.3 \
              requests/s arrive, 2 replicas serve 100 (hint: even max, 4, is too few for this load: \
@@ -233,9 +238,114 @@ fn an_episode_that_starts_overloaded_is_warned_of() -> Result<(), Refusals> {
     );
     // Of points it is the load at the start; clients that wait never overload anything.
     let points = "points: {rate: 60, points: [{at: 1m, factor: 0.5}, {at: 2m, factor: 9}]}";
-    assert_eq!(warnings("constant: {rate: 60}", points)?, [""; 0]);
+    assert_eq!(warnings(&[("constant: {rate: 60}", points)])?, [""; 0]);
     let closed = "closed: {clients: 1000, think_time: 1s}";
-    assert_eq!(warnings("constant: {rate: 60}", closed)?, [""; 0]);
+    assert_eq!(warnings(&[("constant: {rate: 60}", closed)])?, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn servers_that_wait_for_an_answer_serve_less() -> Result<(), Refusals> {
+    // Work takes 4 / 50 = 80 ms in front and 4 / 60 = 66.7 ms in back, of which every second request
+    // asks: 113.3 ms with one of 4 servers held are 35.3 requests/s of a pod.
+    let sync = (
+        "calls: [{to: back}]",
+        "calls: [{to: back, mode: sync, probability: 0.5}]",
+    );
+    assert_eq!(
+        warnings(&[sync, ("rate: 60", "rate: 75")])?,
+        [
+            "s.yaml:7: services[0].replicas: front starts overloaded in context ddos: 75 \
+             requests/s arrive, 2 replicas serve 70.6: the call to back holds a server for 33.3ms \
+             of 113.3ms (hint: start with 3: replicas: {initial: 3}, or let its servers go with \
+             mode: async)"
+        ]
+    );
+    assert_eq!(warnings(&[sync, ("rate: 60", "rate: 70")])?, [""; 0]);
+    // Pods that share themselves work on while others of their requests wait.
+    let shared = (
+        "rate_per_replica: 50",
+        "rate_per_replica: 50\n    discipline: ps",
+    );
+    assert_eq!(
+        warnings(&[sync, shared, ("rate: 60", "rate: 75")])?,
+        [""; 0]
+    );
+    Ok(())
+}
+
+#[test]
+fn a_call_before_the_last_synchronous_one_holds_the_server_too() -> Result<(), Refusals> {
+    let far = "  - name: far\n    replicas: {min: 4, max: 5}\n    cpu_request: 100m\n    \
+               memory_request: 64Mi\n    rate_per_replica: 40\nnodes:";
+    let both = "calls: [{to: back}, {to: far, mode: sync}]";
+    let told = warnings(&[("calls: [{to: back}]", both), ("nodes:", far)])?;
+    assert_eq!(told.len(), 1, "{told:?}");
+    // 80 ms, 66.7 ms and 100 ms.
+    let says = "2 replicas serve 32.4: calls to back and far hold a server for 166.7ms of 246.7ms";
+    assert!(told[0].contains(says), "{told:?}");
+    Ok(())
+}
+
+#[test]
+fn an_slo_that_is_missed_without_any_queue_is_warned_of() -> Result<(), Refusals> {
+    let slo = |latency| ("slo: {latency: 500ms", format!("slo: {{latency: {latency}"));
+    let told = |latency| {
+        let (from, to) = slo(latency);
+        warnings(&[(from, &to)])
+    };
+    assert_eq!(told("147ms")?, [""; 0]);
+    assert_eq!(
+        told("146ms")?,
+        [
+            "s.yaml:10: services[0].rate_per_replica: a request to front takes at least 146.7ms on \
+             average without any queue, the SLO is 146ms; 80ms of it at front (hint: lower its \
+             concurrency or raise its rate: the work of a request takes concurrency / \
+             rate_per_replica)"
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn replicas_at_the_start_that_the_machines_do_not_hold_are_warned_of() -> Result<(), Refusals> {
+    let nodes = "nodes: [{cpu: 8, memory: 8Gi}]";
+    assert_eq!(
+        warnings(&[(nodes, "nodes: [{cpu: 1500m, memory: 768Mi}]")])?,
+        [""; 0]
+    );
+    assert_eq!(
+        warnings(&[(nodes, "nodes: [{cpu: 1400m, memory: 8Gi}]")])?,
+        [
+            "s.yaml:17: nodes: the replicas at the start request 1500m CPU, there is 1400m CPU in \
+             context ddos: some stay pending (hint: add machines, or start with fewer replicas)"
+        ]
+    );
+    let told = warnings(&[(nodes, "nodes: [{cpu: 8, memory: 700Mi}]")])?;
+    assert!(
+        told[0].contains("request 768Mi, there is 700Mi"),
+        "{told:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn memory_without_its_unit_is_warned_of() -> Result<(), Refusals> {
+    let of = |written: &str| {
+        let to = format!("memory_request: {written}");
+        warnings(&[("memory_request: 256Mi", &to)])
+    };
+    assert_eq!(
+        of("256")?,
+        [
+            "s.yaml:9: services[0].memory_request: one pod of front requests 256 bytes of memory, \
+             less than 4Mi (hint: did you mean 256Mi? a plain number is bytes; write Mi or Gi)"
+        ]
+    );
+    assert!(of("300k")?[0].contains("did you mean 300Mi?"));
+    assert!(of("256Ki")?[0].contains("did you mean 256Mi?"));
+    assert!(!of("2Mi")?[0].contains("did you mean"));
+    assert_eq!(of("4Mi")?, [""; 0]);
     Ok(())
 }
 

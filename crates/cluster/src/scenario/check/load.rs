@@ -3,7 +3,7 @@
 use super::settings::LONGEST_EPISODE_S;
 use super::{Finding, Scenario};
 use crate::{
-    scenario::{NodePool, Shape, Workload},
+    scenario::{NodePool, ReplicaRange, Service, Shape, Workload},
     workload::volume::{self, MOST_RPS, count},
 };
 
@@ -39,27 +39,7 @@ pub(super) fn check_nodes(
             findings.push(requests.into_iter().fold(finding, Finding::about));
         }
     }
-    let sum = |f: &dyn Fn(&NodePool) -> f64| -> f64 {
-        nodes
-            .iter()
-            .map(|node| f64::from(node.count) * f(node))
-            .sum()
-    };
-    let least = |f: &dyn Fn(usize) -> f64| -> f64 {
-        let replicas = |i: usize| f64::from(scenario.services[i].replicas.min);
-        (0..scenario.services.len())
-            .map(|i| replicas(i) * f(i))
-            .sum()
-    };
-    let cpu = (
-        least(&|i| scenario.services[i].cpu_request.millicores()),
-        sum(&|node| node.cpu.millicores()),
-    );
-    let memory = (
-        least(&|i| scenario.services[i].memory_request.mebibytes()),
-        sum(&|node| node.memory.mebibytes()),
-    );
-    for ((needed, there), unit) in [(cpu, "m CPU"), (memory, "Mi")] {
+    for (needed, there, unit) in requested(scenario, nodes, |range| range.min) {
         if fits && needed > there {
             let message =
                 format!("the least replicas request {needed}{unit}, there is {there}{unit}");
@@ -67,6 +47,37 @@ pub(super) fn check_nodes(
             findings.push(Finding::new(path, message, hint).about("services"));
         }
     }
+}
+
+/// What so many `replicas` of every service request together, what the machines have, and the unit of
+/// both: processors and memory.
+pub(super) fn requested(
+    scenario: &Scenario,
+    nodes: &[NodePool],
+    replicas: impl Fn(&ReplicaRange) -> u32,
+) -> [(f64, f64, &'static str); 2] {
+    let asked = |request: &dyn Fn(&Service) -> f64| -> f64 {
+        let services = scenario.services.iter();
+        services
+            .map(|service| f64::from(replicas(&service.replicas)) * request(service))
+            .sum()
+    };
+    let there = |size: &dyn Fn(&NodePool) -> f64| -> f64 {
+        let nodes = nodes.iter();
+        nodes.map(|node| f64::from(node.count) * size(node)).sum()
+    };
+    [
+        (
+            asked(&|service| service.cpu_request.millicores()),
+            there(&|node| node.cpu.millicores()),
+            "m CPU",
+        ),
+        (
+            asked(&|service| service.memory_request.mebibytes()),
+            there(&|node| node.memory.mebibytes()),
+            "Mi",
+        ),
+    ]
 }
 
 pub(super) fn check_workload(path: &str, workload: &Workload, findings: &mut Vec<Finding>) {

@@ -3,6 +3,9 @@
 use super::{Finding, Scenario, known, name, taken};
 use crate::{scenario::Service, workload::visits};
 
+/// No process of a service fits into less, in MiB: the unit was forgotten.
+const LEAST_MEMORY_MIB: f64 = 4.0;
+
 /// More replicas than this are taken for a slip: an episode would not end.
 const MOST_REPLICAS: u32 = 1000;
 
@@ -34,6 +37,34 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
     }
     check_graph(scenario, findings);
     check_choice(scenario, findings);
+}
+
+/// Every service whose memory was likely meant in another unit.
+pub(super) fn tiny_memory(scenario: &Scenario) -> Vec<Finding> {
+    let services = scenario.services.iter().enumerate();
+    let tiny = services.filter(|(_, s)| s.memory_request.mebibytes() < LEAST_MEMORY_MIB);
+    tiny.map(|(i, service)| {
+        let bytes = (service.memory_request.mebibytes() * 1_048_576.0).round() as u64;
+        let meant = match bytes {
+            // A plain number.
+            ..=0xffff => format!("did you mean {bytes}Mi? "),
+            // Another letter.
+            ..=0xf_ffff if bytes.is_multiple_of(1024) => {
+                format!("did you mean {}Mi? ", bytes / 1024)
+            }
+            ..=0xf_ffff if bytes.is_multiple_of(1000) => {
+                format!("did you mean {}Mi? ", bytes / 1000)
+            }
+            _ => String::new(),
+        };
+        let message = format!(
+            "one pod of {} requests {bytes} bytes of memory, less than {LEAST_MEMORY_MIB}Mi",
+            service.name
+        );
+        let hint = format!("{meant}a plain number is bytes; write Mi or Gi");
+        Finding::new(&format!("services[{i}].memory_request"), message, hint)
+    })
+    .collect()
 }
 
 /// That some service can have more replicas or fewer.

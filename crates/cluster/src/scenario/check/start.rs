@@ -1,6 +1,6 @@
-//! Whether an episode starts with enough replicas.
+//! Whether an episode starts with enough replicas, and has room for them.
 
-use super::{Finding, Scenario};
+use super::{Finding, Scenario, load, times::Times};
 use crate::workload::{visits, volume};
 
 /// Every service whose replicas at the start cannot serve the load at the start: nobody is to blame
@@ -20,24 +20,28 @@ pub(super) fn overloads(scenario: &Scenario) -> Vec<Finding> {
         format!(" in context {context}")
     };
     let mut found = Vec::new();
-    for ((i, service), visits) in scenario.services.iter().enumerate().zip(visits(scenario)) {
-        let (range, rate) = (&service.replicas, service.rate_per_replica);
+    let services = scenario.services.iter().zip(Times::of(scenario));
+    for ((i, (service, times)), visits) in services.enumerate().zip(visits(scenario)) {
+        let (range, rate) = (&service.replicas, times.rate_of_pod(service.concurrency));
         let (count, arriving) = (range.at_start(), load * visits);
         let served = f64::from(count) * rate;
         // What is equal but for rounding is not told.
         if arriving <= served * (1.0 + 1e-9) {
             continue;
         }
+        let holders = times.holders();
+        let because = holders.as_ref().map(|held| format!(": {held}"));
         let message = format!(
-            "{} starts overloaded{of_context}: {} requests/s arrive, {count} replica{} serve{} {}",
+            "{} starts overloaded{of_context}: {} requests/s arrive, {count} replica{} serve{} {}{}",
             service.name,
             short(arriving),
             if count == 1 { "" } else { "s" },
             if count == 1 { "s" } else { "" },
             short(served),
+            because.unwrap_or_default(),
         );
         let enough = (arriving / rate).ceil();
-        let hint = if enough <= f64::from(range.max) {
+        let mut hint = if enough <= f64::from(range.max) {
             format!("start with {enough}: replicas: {{initial: {enough}}}")
         } else {
             format!(
@@ -45,6 +49,9 @@ pub(super) fn overloads(scenario: &Scenario) -> Vec<Finding> {
                 range.max
             )
         };
+        if holders.is_some() {
+            hint += ", or let its servers go with mode: async";
+        }
         found.push(Finding::new(
             &format!("services[{i}].replicas"),
             message,
@@ -52,6 +59,29 @@ pub(super) fn overloads(scenario: &Scenario) -> Vec<Finding> {
         ));
     }
     found
+}
+
+/// Where the machines do not hold all replicas that an episode starts with: some stay pending. Of the
+/// contexts the first is told.
+pub(super) fn crowded(scenario: &Scenario) -> Option<Finding> {
+    let contexts = scenario.in_every_context();
+    contexts.iter().find_map(|(context, played)| {
+        let asked = load::requested(played, &played.nodes, |range| range.at_start());
+        let (needed, there, unit) = asked
+            .into_iter()
+            .find(|(needed, there, _)| *needed > there * (1.0 + 1e-9))?;
+        let of_context = if scenario.contexts.is_empty() {
+            String::new()
+        } else {
+            format!(" in context {context}")
+        };
+        let message = format!(
+            "the replicas at the start request {needed}{unit}, there is {there}{unit}{of_context}: \
+             some stay pending"
+        );
+        let hint = "add machines, or start with fewer replicas";
+        Some(Finding::new("nodes", message, hint))
+    })
 }
 
 /// A rate with as many digits as say something.
