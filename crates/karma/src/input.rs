@@ -51,6 +51,8 @@ impl Input {
         if let Some((args, file)) = workload.and_then(|args| Some((args, args.workload.as_ref()?)))
         {
             loaded.scenario = with_workload(&loaded.scenario, args, file)?;
+        } else if workload.is_some() {
+            tell_recorded(&loaded.scenario);
         }
         if let Some(seed) = args.options.seed {
             loaded.scenario.seed = seed;
@@ -196,7 +198,12 @@ fn with_workload(scenario: &Scenario, args: &WorkloadArgs, file: &Path) -> Outco
     };
     let refuse = |error: TraceError| Failure {
         status: ExitStatus::Refused,
-        hint: Some(error.hint().to_owned()),
+        hint: Some(match error {
+            TraceError::Read { .. } => {
+                "--workload names a file from where karma is started".to_owned()
+            }
+            _ => error.hint().to_owned(),
+        }),
         error: anyhow::Error::from(error).context("the workload cannot be used"),
     };
     let trace = trace::load(file, asked).map_err(refuse)?;
@@ -206,12 +213,30 @@ fn with_workload(scenario: &Scenario, args: &WorkloadArgs, file: &Path) -> Outco
         ));
     }
     let scenario = scenario.with_workload(trace.workload).map_err(refuse)?;
-    if let Shape::Trace(TraceWorkload {
-        scale: TraceScale::Factor(factor),
-        ..
-    }) = &scenario.workload.shape
-    {
-        console::say(format_args!("workload: {} times {factor}", file.display()));
+    if let Shape::Trace(trace) = &scenario.workload.shape {
+        console::say(words(&scenario, &file.display().to_string(), trace));
     }
     Ok(scenario)
+}
+
+/// Says what the contexts of `scenario` play that was recorded, each workload once.
+pub(crate) fn tell_recorded(scenario: &Scenario) {
+    let mut told: Vec<String> = Vec::new();
+    for (_, played) in scenario.in_every_context() {
+        if let Shape::Trace(trace) = &played.workload.shape {
+            let words = words(scenario, &trace.file, trace);
+            if !told.contains(&words) {
+                console::say(&words);
+                told.push(words);
+            }
+        }
+    }
+}
+
+/// What is played of the recorded workload in `file`.
+fn words(scenario: &Scenario, file: &str, trace: &TraceWorkload) -> String {
+    format!(
+        "workload: {file}: {}",
+        trace::told(trace, scenario.duration)
+    )
 }

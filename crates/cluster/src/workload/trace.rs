@@ -7,12 +7,14 @@
 
 mod error;
 mod table;
+mod told;
 
 use std::{ops::RangeInclusive, path::Path, sync::Arc};
 
 use rand::Rng;
 
 pub use error::TraceError;
+pub use told::told;
 
 use super::{capacity, volume};
 use crate::{

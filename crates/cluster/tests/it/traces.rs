@@ -243,6 +243,35 @@ fn slices_that_leave_nothing_are_refused() {
     );
 }
 
+#[test]
+fn what_a_recorded_workload_plays_is_told_with_its_holes_and_repetitions() {
+    let hole = f64::NAN;
+    let mut trace = noisy();
+    trace.interval = Seconds(60.0);
+    trace.scale = TraceScale::Factor(2.0);
+    trace.rates = [10.0, hole, 20.0, 40.0, hole, 30.0].into();
+    let told = |trace: &TraceWorkload, seconds: f64| trace::told(trace, Seconds(seconds));
+    // 100 requests/s in 4 minutes that were recorded.
+    assert_eq!(
+        told(&trace, 180.0),
+        "4 values of 1m each, 2 holes are skipped with their time; times 2 they are 50 requests/s on \
+         average, 80 at their peak; evaluation plays 0s to 3m (2m, repeated to fill an episode of \
+         3m), training plays slices of the rest (2m, repeated to fill an episode of 3m)"
+    );
+    trace.rates = vec![10.0; 60].into();
+    trace.start = Seconds(600.0);
+    assert_eq!(
+        told(&trace, 1200.0),
+        "60 values of 1m each, no holes; times 2 they are 20 requests/s on average, 20 at their \
+         peak; evaluation plays 10m to 30m, training plays slices of the rest"
+    );
+    trace.duration = Some(Seconds(900.0));
+    let told = told(&trace, 1200.0);
+    let says = "evaluation plays 10m to 25m (15m, repeated to fill an episode of 20m), training \
+                plays slices of the rest";
+    assert!(told.ends_with(says), "{told}");
+}
+
 fn pipeline() -> Scenario {
     let loaded = scenario::load(&workspace("scenarios/pipeline.yaml"));
     loaded.expect("the pipeline is sound").scenario

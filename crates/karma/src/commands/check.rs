@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::Output,
-    console,
+    console, input,
     status::{ExitStatus, Outcome},
 };
 
@@ -31,6 +31,7 @@ pub(crate) fn check(path: &Path, output: Output) -> Outcome {
     for warning in &loaded.warnings {
         console::say(format_args!("warning: {warning}"));
     }
+    input::tell_recorded(scenario);
     match output {
         Output::Json => console::row(&json!({
             "scenario": name, "services": services, "contexts": contexts, "faults": [],

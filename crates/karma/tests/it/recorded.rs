@@ -55,7 +55,7 @@ fn workloads_without_sense_are_refused() {
     refused(
         &folder,
         &["run", "sound.yaml", "--workload", "none.txt"],
-        &["none.txt"],
+        &["none.txt", "from where karma is started"],
     );
     // The scenario's flood is three times its load.
     let steady = "100\n".repeat(3600);
@@ -71,6 +71,38 @@ fn workloads_without_sense_are_refused() {
     fs::write(folder.join("workload.txt"), format!("time,n\n{rows}")).unwrap();
     refused(&folder, &run, &["warning: rows of", "are 2s apart"]);
     assert!(!folder.join("runs").exists(), "a refusal leaves nothing");
+}
+
+#[test]
+fn what_is_played_of_a_recorded_workload_is_told_by_check_and_run() {
+    let folder = command::folder("told");
+    let rows: String = (0..200).map(|row| format!("{}\n", 20 + row % 5)).collect();
+    let rows = format!("{rows}nan\n{rows}");
+    fs::write(folder.join("workload.txt"), rows.repeat(2)).unwrap();
+    let told = "workload.txt: 800 values of 1s each, 2 holes are skipped with their time; times 2 they \
+                are 44 requests/s on average, 44 at their peak; evaluation plays 0s to 10m (599s, \
+                repeated to fill an episode of 10m), training plays slices of the rest (201s, \
+                repeated to fill an episode of 10m)";
+    let recorded = "shape: {trace: {file: workload.txt, scale: {factor: 2}}}";
+    let text = SOUND.replace("shape: {constant: {rate: 60}}", recorded);
+    fs::write(folder.join("recorded.yaml"), text).unwrap();
+    let ended = command::run(&folder, &["check", "recorded.yaml"]).expect(0);
+    assert_eq!(ended.stderr, format!("workload: {told}\n"));
+    // The sound scenario is told to run with it before a directory in the way ends the run.
+    fs::write(folder.join("sound.yaml"), SOUND).unwrap();
+    fs::write(folder.join("taken"), "").unwrap();
+    let into = ["--out", "taken"];
+    let given = [
+        "run",
+        "sound.yaml",
+        "--workload",
+        "workload.txt",
+        "--workload-scale",
+        "2",
+    ];
+    for run in [&["run", "recorded.yaml"][..], &given] {
+        refused(&folder, &[run, &into].concat(), &[told]);
+    }
 }
 
 #[test]
