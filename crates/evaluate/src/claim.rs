@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     metric::Metric,
-    summary::{ConstantPolicy, Contender, ContextSummary, Estimate, Summary},
+    summary::{ConstantPolicy, Contender, ContextSummary, Estimate},
     table::signed,
 };
 
@@ -49,35 +49,6 @@ impl ConstantVerdict {
     pub fn is_below(&self) -> bool {
         let Estimate { mean, high, .. } = self.success_difference;
         high.unwrap_or(mean) < 0.0
-    }
-}
-
-impl Claim {
-    /// Whether to deploy the team, what to do instead, and why, in words.
-    #[must_use]
-    pub fn advice(&self) -> String {
-        if self.holds {
-            return "yes, instead of HPA as shipped".to_owned();
-        }
-        let constant = self.vs_best_constant.as_ref();
-        let is_above_hpa = self.interval.is_some_and(|[low, _]| low > 0.0);
-        let instead = match constant.filter(|verdict| verdict.is_below()) {
-            // What is above the team is above HPA as shipped, too.
-            Some(verdict) if is_above_hpa => {
-                format!("the constant replicas {} do better", verdict.policy)
-            }
-            _ => "keep HPA as shipped".to_owned(),
-        };
-        format!("no, {instead}: {}", self.failures.join("; "))
-    }
-}
-
-impl Summary {
-    /// The claim in the context called `context`; `None` where there is no such context.
-    #[must_use]
-    pub fn deployment_claim(&self, context: &str) -> Option<Claim> {
-        let context = self.contexts.iter().find(|c| c.name == context)?;
-        Some(context.deployment_claim())
     }
 }
 
@@ -149,13 +120,13 @@ impl ContextSummary {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::summary::{ControllerSummary, Timeline};
 
-    const fn about(mean: f64) -> Estimate {
+    pub(crate) const fn about(mean: f64) -> Estimate {
         Estimate {
             mean,
             low: Some(mean - 1.0),
@@ -163,7 +134,7 @@ mod tests {
         }
     }
 
-    fn controller(contender: Contender, pod_hours: f64) -> ControllerSummary {
+    pub(crate) fn controller(contender: Contender, pod_hours: f64) -> ControllerSummary {
         ControllerSummary {
             contender,
             title: String::new(),
@@ -176,7 +147,7 @@ mod tests {
     }
 
     /// A team `over_hpa` and `over_constant` points better, at `pod_hours` to HPA's 10.
-    fn context(over_hpa: f64, pod_hours: f64, over_constant: f64) -> ContextSummary {
+    pub(crate) fn context(over_hpa: f64, pod_hours: f64, over_constant: f64) -> ContextSummary {
         let mut team = controller(Contender::Team, pod_hours);
         team.minus_hpa.insert(Metric::SuccessPct, about(over_hpa));
         let mut constant = controller(Contender::AffordableConstant, pod_hours);
@@ -199,7 +170,6 @@ mod tests {
     fn the_claim_needs_success_cost_and_the_best_constant() {
         let claim = context(3.0, 12.0, 0.0).deployment_claim();
         assert!(claim.holds);
-        assert_eq!(claim.advice(), "yes, instead of HPA as shipped");
         assert!(
             context(3.0, 12.0, -0.9).deployment_claim().holds,
             "not clearly below the constant"
@@ -214,13 +184,6 @@ mod tests {
             assert!(!claim.holds);
             assert_eq!(claim.failures.len(), 1);
             assert!(claim.failures[0].contains(failure), "{:?}", claim.failures);
-            let advice = claim.advice();
-            assert!(
-                advice.starts_with("no, ") && advice.contains(failure),
-                "{advice}"
-            );
-            let is_of_constant = failure.contains("constant");
-            assert_eq!(advice.contains("keep HPA"), !is_of_constant, "{advice}");
         }
     }
 

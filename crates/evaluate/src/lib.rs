@@ -6,6 +6,7 @@
 //!
 //! What is not here: learning, deciding, drawing.
 
+mod advice;
 mod aggregate;
 mod arena;
 mod bootstrap;
@@ -24,6 +25,7 @@ mod summary;
 mod table;
 mod timeline;
 
+pub use advice::NearConstant;
 pub use claim::{Claim, ConstantVerdict, POD_HOURS_LIMIT};
 pub use error::{EvaluateError, Result};
 pub use evaluate::evaluate;

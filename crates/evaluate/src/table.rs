@@ -67,9 +67,7 @@ fn push_context(text: &mut String, summary: &Summary, context: &ContextSummary) 
             );
         }
     }
-    if let Some(claim) = summary.deployment_claim(&context.name) {
-        let _ = writeln!(text, "  worth deploying here: {}", claim.advice());
-    }
+    let _ = writeln!(text, "  worth deploying here: {}", context.advice());
     text.push('\n');
 }
 

@@ -31,8 +31,11 @@ pub(crate) fn advice(passed: Option<bool>, worth: Option<Worth>) -> String {
         (Some(false), _) => "The team stays in Observe.".to_owned(),
         (Some(true), None) => "The team may act.".to_owned(),
         (Some(true), Some(Worth { held, contexts })) => match (held, contexts) {
-            (0, 1) => "Safe to act, but not worth it here: keep what is there.".to_owned(),
-            (0, _) => "Safe to act, but worth it in no context: keep what is there.".to_owned(),
+            (0, 1) => {
+                "Safe to act, but not worth it here: the comparison says what to do.".to_owned()
+            }
+            (0, _) => "Safe to act, but worth it in no context: the comparison says what to do."
+                .to_owned(),
             (1, 1) => "Safe to act, and worth it.".to_owned(),
             (held, all) if held == all => "Safe to act, and worth it in every context.".to_owned(),
             (held, all) => format!("Safe to act, and worth it in {held} of {all} contexts."),
@@ -58,7 +61,7 @@ mod tests {
         for contexts in [1, 5] {
             let none = told(true, 0, contexts);
             assert!(none.starts_with("Safe to act, but"), "{none}");
-            assert!(none.ends_with("keep what is there."), "{none}");
+            assert!(none.ends_with("the comparison says what to do."), "{none}");
             assert_eq!(
                 told(false, contexts, contexts),
                 "The team stays in Observe."
