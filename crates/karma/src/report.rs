@@ -9,6 +9,7 @@ mod facts;
 mod fidelity;
 mod format;
 mod learning;
+mod next_step;
 mod roles;
 mod timeline;
 mod verdict;
@@ -75,7 +76,11 @@ pub(crate) fn render(input: &ReportInput) -> Result<String> {
     });
     let page = Page {
         scenario: &input.scenario,
-        verdict: verdict::view(input.verdict.as_ref(), summary),
+        verdict: verdict::view(
+            input.verdict.as_ref(),
+            summary,
+            input.fidelity.as_ref().and_then(|f| f.get("accuracy")),
+        ),
         benefit: summary.map(compare::benefit),
         contexts: summary.map(compare::contexts).unwrap_or_default(),
         overall: summary.map(compare::overall),

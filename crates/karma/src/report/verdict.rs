@@ -4,8 +4,15 @@ use karma_evaluate::{Claim, POD_HOURS_LIMIT, Summary};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::format::{number, signed};
+use super::{
+    fidelity::list,
+    format::{float, number, signed, text, words},
+    next_step::{next_step, remarks},
+};
 use crate::advice::{Worth, advice};
+
+/// Twin accuracy below which the page warns.
+const TRUSTED: f64 = 0.9;
 
 /// What the top of the page says.
 #[derive(Debug, Serialize)]
@@ -15,8 +22,11 @@ pub(super) struct VerdictView {
     gate: &'static str,
     headline: String,
     lead: &'static str,
+    next_step: String,
+    caution: Option<String>,
     reasons: Vec<String>,
     claims: Vec<ClaimView>,
+    remarks: Vec<String>,
 }
 
 /// One context: the three parts of the claim, and whether all hold.
@@ -36,7 +46,12 @@ struct Part {
     holds: bool,
 }
 
-pub(super) fn view(verdict: Option<&Value>, summary: Option<&Summary>) -> VerdictView {
+/// The view of `verdict.json`, of the comparison and of the twin's accuracy.
+pub(super) fn view(
+    verdict: Option<&Value>,
+    summary: Option<&Summary>,
+    accuracy: Option<&Value>,
+) -> VerdictView {
     let pass = verdict.and_then(|v| v.get("pass")?.as_bool());
     let worth = summary.map(Worth::of).filter(|worth| worth.contexts > 0);
     let (tone, gate, lead) = match pass {
@@ -66,9 +81,32 @@ pub(super) fn view(verdict: Option<&Value>, summary: Option<&Summary>) -> Verdic
         gate,
         headline: advice(pass, worth),
         lead,
+        next_step: next_step(pass, summary),
+        caution: accuracy.and_then(caution),
         reasons: verdict.map(reasons).unwrap_or_default(),
         claims: summary.map(claims).unwrap_or_default(),
+        remarks: summary.map(remarks).unwrap_or_default(),
     }
+}
+
+/// That the twin misjudges some policies, where it does.
+fn caution(accuracy: &Value) -> Option<String> {
+    let (mean, worst) = (float(accuracy, "mean")?, float(accuracy, "worst")?);
+    if mean.min(worst) >= TRUSTED {
+        return None;
+    }
+    let percent = |share: f64| format!("{} %", number(100.0 * share, 1));
+    let is_worst = |policy: &&Value| float(policy, "accuracy") == Some(worst);
+    let named = list(accuracy, "policies").into_iter().find(is_worst);
+    let named = named.and_then(|policy| text(policy, &["name"])).map(words);
+    Some(format!(
+        "the twin misjudges some policies. Its accuracy is {} on average and {} at worst{}, under the {} \
+         from which it is to be trusted: what was learned in it may do worse on a cluster.",
+        percent(mean),
+        percent(worst),
+        named.map(|name| format!(", of {name}")).unwrap_or_default(),
+        format_args!("{} %", number(100.0 * TRUSTED, 0)),
+    ))
 }
 
 fn reasons(verdict: &Value) -> Vec<String> {
@@ -133,5 +171,31 @@ fn constant(claim: &Claim) -> Part {
             note: "none is that cheap".to_owned(),
             holds: true,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_twin_that_misjudges_a_policy_is_warned_of_by_name() {
+        let accuracy = |mean: f64, worst: f64| {
+            json!({ "mean": mean, "worst": worst, "policies": [
+                { "name": "constant: least", "accuracy": 0.1 },
+                { "name": "HPA at 80 %", "accuracy": worst },
+            ]})
+        };
+        assert_eq!(caution(&accuracy(0.95, 0.9)), None);
+        assert_eq!(caution(&json!({})), None);
+        let told = caution(&accuracy(0.95, 0.742)).unwrap_or_default();
+        assert!(
+            told.contains("95.0 % on average and 74.2 % at worst, of HPA at 80 %"),
+            "{told}"
+        );
+        let view = view(None, None, Some(&accuracy(0.85, 0.8)));
+        assert!(view.caution.is_some());
     }
 }
