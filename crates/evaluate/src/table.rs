@@ -38,7 +38,8 @@ pub(crate) fn render(summary: &Summary) -> String {
          paired difference.\n\
          Episodes: {evaluation} on unseen seeds, {hpa} to calibrate HPA ({points} grid points, one \
          choice for all contexts,\n\
-         best {objective}), {constant} to search constant policies (for each context).\n\
+         best {objective}), {constant} to search constant policies for each context\n\
+         (the best by the same measure; of no more pods than the team, by success).\n\
          {RECOVERY}\n",
         seeds = summary.seeds.len(),
         resamples = summary.resamples,
