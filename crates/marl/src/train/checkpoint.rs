@@ -1,9 +1,12 @@
 //! Checkpoints: everything that a run needs to go on with the same bits.
 //!
 //! A checkpoint is a folder `checkpoint/ITERATION/` made under another name and renamed when whole;
-//! the newest two are kept, and the older is used where the newer turns out damaged.
+//! the newest two that were due are kept, and the older is used where the newer turns out damaged.
+//! What an interruption leaves between them is kept beside them until the next is due, so that an
+//! interrupted run ends with the same two as another.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -24,7 +27,7 @@ use crate::{
 
 /// Version of the format.
 const FORMAT: u32 = 2;
-/// Checkpoints kept.
+/// Checkpoints kept of those that were due.
 const KEPT: usize = 2;
 const NETWORKS: &str = "networks.safetensors";
 const STATE: &str = "state.msgpack";
@@ -64,27 +67,62 @@ fn root(dir: &Path) -> PathBuf {
     dir.join("checkpoint")
 }
 
-/// Checkpoints of a run, newest first.
-pub(super) fn all(dir: &Path) -> Result<Vec<PathBuf>> {
+/// Name of the checkpoint after `iteration` iterations.
+fn name(iteration: u32) -> String {
+    format!("{iteration:08}")
+}
+
+/// Checkpoints of a run with their iterations, newest first.
+pub(super) fn all(dir: &Path) -> Result<Vec<(u32, PathBuf)>> {
+    let mut found: Vec<(u32, PathBuf)> = folders(dir)?
+        .into_iter()
+        .filter_map(|path| {
+            let iteration = path.file_name()?.to_str()?.parse().ok()?;
+            Some((iteration, path))
+        })
+        .collect();
+    found.sort();
+    found.reverse();
+    Ok(found)
+}
+
+/// Everything that lies where the checkpoints of a run do.
+fn folders(dir: &Path) -> Result<Vec<PathBuf>> {
     let root = root(dir);
     let entries = match fs::read_dir(&root) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(MarlError::file(&root, e)),
     };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| MarlError::file(&root, e))?.path();
-        let name = path.file_name().and_then(|n| n.to_str());
-        if let Some(iteration) = name.and_then(|n| n.parse::<u32>().ok()) {
-            found.push((iteration, path));
-        }
-    }
-    found.sort();
-    Ok(found.into_iter().rev().map(|(_, path)| path).collect())
+    let paths = entries.map(|entry| Ok(entry.map_err(|e| MarlError::file(&root, e))?.path()));
+    paths.collect()
 }
 
-/// Writes a checkpoint of the current iteration and removes old ones.
+/// Removes every folder beside the checkpoint after `newest` iterations and the newest of those up
+/// to there that `is_due` says are to be kept: older ones, what an interruption left, and what a
+/// killed run left half written or half removed.
+pub(super) fn prune(dir: &Path, newest: u32, is_due: impl Fn(u32) -> bool) -> Result<()> {
+    let due = all(dir)?.into_iter().map(|(iteration, _)| iteration);
+    let due = due.filter(|iteration| *iteration <= newest && is_due(*iteration));
+    let kept: BTreeSet<String> = due.take(KEPT).chain([newest]).map(name).collect();
+    for path in folders(dir)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !kept.contains(name.as_ref()) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder; an absent one is no error.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(MarlError::file(path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a checkpoint of the current iteration.
 pub(super) fn save<E: VecEnv>(
     dir: &Path,
     fingerprint: &str,
@@ -93,15 +131,12 @@ pub(super) fn save<E: VecEnv>(
     progress: &Progress,
 ) -> Result<()> {
     let root = root(dir);
-    let (partial, whole) = (
-        root.join(files::PARTIAL),
-        root.join(format!("{:08}", mappo.iteration)),
-    );
+    let (partial, whole) = (root.join(files::PARTIAL), root.join(name(mappo.iteration)));
     let mut archive = Archive::default();
-    for (name, nets) in [("actor", &mappo.actors), ("critic", &mappo.critics)] {
+    for (kind, nets) in [("actor", &mappo.actors), ("critic", &mappo.critics)] {
         for (index, net) in nets.iter().enumerate() {
-            net.mlp.export(&format!("{name}.{index}"), &mut archive);
-            let adam = format!("{name}.{index}.adam");
+            net.mlp.export(&format!("{kind}.{index}"), &mut archive);
+            let adam = format!("{kind}.{index}.adam");
             net.learner.export(&adam, &mut archive);
         }
     }
@@ -122,10 +157,6 @@ pub(super) fn save<E: VecEnv>(
         progress: progress.clone(),
     };
     let state = rmp_serde::to_vec_named(&state).map_err(|e| broken(&e))?;
-    let remove = |path: &Path| match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(MarlError::file(path, e)),
-        _ => Ok(()),
-    };
     remove(&partial)?;
     for (name, bytes) in [(NETWORKS, &networks), (STATE, &state)] {
         let path = partial.join(name);
@@ -134,11 +165,7 @@ pub(super) fn save<E: VecEnv>(
     }
     // A resumed run may pass an iteration again; what it writes is the same.
     remove(&whole)?;
-    fs::rename(&partial, &whole).map_err(|e| MarlError::file(&whole, e))?;
-    for old in all(dir)?.into_iter().skip(KEPT) {
-        remove(&old)?;
-    }
-    Ok(())
+    fs::rename(&partial, &whole).map_err(|e| MarlError::file(&whole, e))
 }
 
 /// Brings `mappo` and `best` to the checkpoint at `path`.

@@ -39,6 +39,14 @@ pub struct Plan {
     pub agents: Vec<String>,
 }
 
+impl Plan {
+    /// Whether a checkpoint and a validation belong after `done` iterations.
+    fn is_due(&self, done: u32) -> bool {
+        let is_regular = done.is_multiple_of(self.checkpoint_every.max(1));
+        done > 0 && (is_regular || done == self.iterations)
+    }
+}
+
 /// A run: the algorithm, games for validation, and the best policy so far.
 #[derive(Debug)]
 pub struct Run<E> {
@@ -96,9 +104,7 @@ impl<E: VecEnv> Run<E> {
                 .map_err(|fault| self.fault(iteration, fault))?;
             self.look_back(metrics.reward);
             let done = self.mappo.iteration;
-            let due = done.is_multiple_of(self.plan.checkpoint_every.max(1))
-                || done == self.plan.iterations
-                || self.progress.stopped;
+            let due = self.plan.is_due(done) || self.progress.stopped;
             if due {
                 metrics.validation = Some(self.validate(iteration)?);
             }
@@ -123,7 +129,15 @@ impl<E: VecEnv> Run<E> {
             &self.mappo,
             &self.best,
             &self.progress,
-        )
+        )?;
+        self.prune(dir)
+    }
+
+    /// Leaves the checkpoints that a run which stands here keeps.
+    fn prune(&self, dir: &Path) -> Result<()> {
+        let (now, stopped) = (self.mappo.iteration, self.progress.stopped);
+        let is_due = |done| self.plan.is_due(done) || (stopped && done == now);
+        checkpoint::prune(dir, now, is_due)
     }
 
     /// Goes to the newest whole checkpoint and cuts metrics and events to what was known then.
@@ -134,7 +148,7 @@ impl<E: VecEnv> Run<E> {
         each: &mut dyn FnMut(&IterationMetrics),
     ) -> Result<()> {
         let mut damaged = None;
-        for checkpoint in checkpoint::all(dir)? {
+        for (_, checkpoint) in checkpoint::all(dir)? {
             let print = &self.plan.fingerprint;
             match checkpoint::load(&checkpoint, print, &mut self.mappo, &mut self.best) {
                 Ok(progress) => {
@@ -156,7 +170,8 @@ impl<E: VecEnv> Run<E> {
         self.told = Sha256::new_with_prefix(&text);
         files::replace(path, |file| file.write_all(text.as_bytes()))
             .map_err(|e| MarlError::file(path, e))?;
-        tensorboard::begin(dir, &text)
+        tensorboard::begin(dir, &text)?;
+        self.prune(dir)
     }
 
     /// The lines of the metrics that the checkpoint knows of, which may not be of another run.

@@ -34,6 +34,17 @@ fn run(plan: Plan) -> Run<Queue> {
     Run::new(mappo, vec![Queue::new(6)], plan)
 }
 
+/// Names of the checkpoints of the run in `folder`.
+fn kept(folder: &Folder) -> Vec<String> {
+    let checkpoints = fs::read_dir(folder.path().join("checkpoint")).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<String> = checkpoints
+        .map(|entry| name(entry).into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 /// Metrics and events of the run in `folder`.
 fn told(folder: &Folder) -> [Vec<u8>; 2] {
     let events = "tensorboard/events.out.tfevents.0.karma";
@@ -71,6 +82,37 @@ fn a_stopped_run_goes_on_with_the_same_bytes() {
         fs::read(path).unwrap()
     };
     assert_eq!(state(&whole), state(&parts));
+}
+
+#[test]
+fn a_checkpoint_of_an_interruption_goes_when_the_next_is_due() {
+    let folder = Folder::new("interrupted");
+    // Every third is due. The last stop lies between the last two that are.
+    for (looks, expected) in [
+        (0, &["00000000"][..]),
+        (7, &["00000003", "00000006", "00000007"]),
+        (1, &["00000003", "00000006", "00000008"]),
+        (3, &["00000006", "00000009", "00000011"]),
+    ] {
+        let watch = Impatient(AtomicU32::new(looks));
+        train(&mut run(plan()), &watch, folder.path()).unwrap_err();
+        assert_eq!(kept(&folder), expected);
+    }
+    train(&mut run(plan()), &Silent, folder.path()).unwrap();
+    assert_eq!(kept(&folder), ["00000009", "00000012"]);
+}
+
+#[test]
+fn what_a_killed_run_left_beside_its_checkpoints_goes_when_it_is_resumed() {
+    let folder = Folder::new("half removed");
+    train(&mut run(plan()), &Silent, folder.path()).unwrap();
+    for name in ["00000006", "partial"] {
+        let left = folder.path().join("checkpoint").join(name);
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("networks.safetensors"), "half").unwrap();
+    }
+    train(&mut run(plan()), &Silent, folder.path()).unwrap();
+    assert_eq!(kept(&folder), ["00000009", "00000012"]);
 }
 
 #[test]
