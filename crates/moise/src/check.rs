@@ -10,6 +10,10 @@ use crate::{
     error::did_you_mean,
 };
 
+/// Largest number that enters a reward, as large as the weights of the team's own reward may be:
+/// sums and squares of larger ones leave the numbers that training reckons with.
+const MOST: f64 = 1000.0;
+
 /// Collects faults.
 pub(crate) struct Checker<'a> {
     raw: &'a RawOrganization,
@@ -89,8 +93,9 @@ impl Checker<'_> {
             );
         }
         let reward = self.raw.reward;
-        if !(reward.bound >= 0.0 && reward.bound.is_finite()) {
-            self.fault("reward.bound", "must be a number not below 0", "try 0.1");
+        if !(0.0..=MOST).contains(&reward.bound) {
+            let message = format!("must lie in [0, {MOST}]");
+            self.fault("reward.bound", message, "try 0.1");
         }
         if !(reward.epsilon >= 0.01 && reward.epsilon <= 1.0) {
             self.fault(
@@ -258,10 +263,10 @@ impl Checker<'_> {
                 "use 1 (mask) or 0 (penalty only)",
             );
         }
-        if !(rule.penalty <= 0.0 && rule.penalty.is_finite()) {
+        if !(-MOST..=0.0).contains(&rule.penalty) {
             self.fault(
                 format!("{path}.penalty"),
-                "must be a number not above 0",
+                format!("must lie in [-{MOST}, 0]"),
                 "a penalty is added to the reward",
             );
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Checker;
+use super::{Checker, MOST};
 use crate::{Goal, NormKind, Payout, RawOrganization};
 
 impl Checker<'_> {
@@ -62,10 +62,14 @@ impl Checker<'_> {
             ),
             (None, _) => {}
             (Some(text), payout) => {
-                let constant = text.trim().parse::<f64>().is_ok_and(f64::is_finite);
                 if payout == Payout::Dense {
                     self.expression(&path, text);
-                } else if !constant {
+                    return;
+                }
+                let constant = text.trim().parse::<f64>().ok();
+                if let Some(number) = constant.filter(|number| number.is_finite()) {
+                    self.size(path, number);
+                } else {
                     self.fault(
                         path,
                         "is not a number",
@@ -73,6 +77,14 @@ impl Checker<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// Faults a factor on the reward that is no number or too large.
+    fn size(&mut self, path: String, number: f64) {
+        if !(-MOST..=MOST).contains(&number) {
+            let message = format!("must lie in [-{MOST}, {MOST}]");
+            self.fault(path, message, "the team's own reward is of order 1");
         }
     }
 
@@ -124,9 +136,7 @@ impl Checker<'_> {
             for (index, goal) in mission.goals.iter().enumerate() {
                 let path = format!("{path}.goals[{index}]");
                 self.known(&format!("{path}.goal"), "goal", &goal.goal, &raw.goals);
-                if !goal.weight.is_finite() {
-                    self.fault(format!("{path}.weight"), "is not a number", "");
-                }
+                self.size(format!("{path}.weight"), goal.weight);
             }
             if let Some(agents) = mission.agents {
                 self.cardinality(&format!("{path}.agents"), agents);

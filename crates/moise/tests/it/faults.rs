@@ -105,10 +105,27 @@ fn hardness_between_mask_and_penalty_is_refused_for_now() {
     refused(idle, "rules[0]", "has no effect");
     let mut positive = allow("heat(s) > 20");
     positive["rules"][0]["penalty"] = 1.into();
-    refused(positive, "rules[0].penalty", "not above 0");
+    refused(positive, "rules[0].penalty", "must lie in [-1000, 0]");
     let mut pattern = allow("heat(s) > 20");
     pattern["rules"][0]["pattern"] = "[a,b](1,*)".into();
     refused(pattern, "rules[0].pattern", "not supported yet");
+}
+
+#[test]
+fn numbers_too_large_to_train_on_are_refused() {
+    let mut rule = allow("heat(s) > 20");
+    rule["rules"][0]["penalty"] = (-1e308).into();
+    refused(rule, "rules[0].penalty", "must lie in [-1000, 0]");
+    let mut bound = allow("heat(s) > 20");
+    bound["reward"] = json!({"bound": 1e308});
+    refused(bound, "reward.bound", "must lie in [0, 1000]");
+    let goal = |value: &str, weight: f64| {
+        json!({"roles": {"host": {}}, "goals": {"g": {"when": "true", "value": value}},
+            "missions": {"m": {"goals": [{"goal": "g", "weight": weight}]}}})
+    };
+    let says = "must lie in [-1000, 1000]";
+    refused(goal("1", 1e308), "missions.m.goals[0].weight", says);
+    refused(goal("-1e308", 1.0), "goals.g.value", says);
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn penalties_cost_and_preferences_pay_and_neither_masks() {
 fn goal(goal: Value, kind: &str) -> Value {
     json!({
         "roles": {"host": {}},
-        "reward": {"bound": 1e9, "epsilon": 0.1},
+        "reward": {"bound": 1e3, "epsilon": 0.1},
         "goals": {"g": goal},
         "missions": {"m": {"goals": [{"goal": "g", "weight": 0.5}]}},
         "norms": [{"id": "n", "kind": kind, "role": "host", "mission": "m", "during": {"to": 5}}],
