@@ -39,8 +39,9 @@ fn scaled(
         .map(|(_, f)| *f)
         .ok_or_else(refuse)?;
     let value: f64 = number.trim().parse().map_err(|_| refuse())?;
-    if value.is_finite() {
-        Ok(value * factor)
+    let scaled = value * factor;
+    if scaled.is_finite() {
+        Ok(scaled)
     } else {
         Err(refuse())
     }

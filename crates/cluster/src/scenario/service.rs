@@ -107,7 +107,7 @@ pub enum WorkDistribution {
     /// Lognormal with this coefficient of variation.
     Lognormal {
         /// Standard deviation over mean.
-        #[schemars(range(min = 0.0))]
+        #[schemars(range(min = 0.0, max = 100.0))]
         cv: f64,
     },
 }
@@ -120,7 +120,7 @@ pub struct Startup {
     pub median: Seconds,
     /// Standard deviation of the logarithm.
     #[serde(default = "defaults::sigma")]
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 5.0))]
     pub sigma: f64,
 }
 
@@ -129,7 +129,7 @@ pub struct Startup {
 #[serde(deny_unknown_fields, default)]
 pub struct FailureRates {
     /// Crashes per pod and hour.
-    #[schemars(range(min = 0.0))]
+    #[schemars(range(min = 0.0, max = 3600.0))]
     pub crashes_per_hour: f64,
     /// Share of requests that fail after their work is done.
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -107,7 +107,7 @@ pub struct TrainSettings {
     #[schemars(range(min = 1, max = 4096))]
     pub hidden: u32,
     /// Learning rate at the start; it falls linearly to 0.
-    #[schemars(extend("exclusiveMinimum" = 0))]
+    #[schemars(range(max = 1e38), extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
     /// Discount per window.
     #[schemars(range(min = 0.0, max = 1.0))]

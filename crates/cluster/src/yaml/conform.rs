@@ -292,13 +292,27 @@ fn outside(number: f64, schema: Schema<'_>) -> Option<String> {
     if let Some(most) = limit("maximum").filter(|most| number > *most) {
         return Some(format!("{shown} is above {most}"));
     }
-    let most = limit("exclusiveMaximum").filter(|most| number >= *most)?;
-    Some(format!("{shown} is not below {most}"))
+    if let Some(most) = limit("exclusiveMaximum").filter(|most| number >= *most) {
+        return Some(format!("{shown} is not below {most}"));
+    }
+    // Whole numbers are kept as they are.
+    if matches!(schema.kind(), Kind::Integer) || number == 0.0 {
+        return None;
+    }
+    if number.abs() > LARGEST && limit("maximum").is_none() {
+        return Some(format!("{shown} is larger than {LARGEST:e}"));
+    }
+    (number.abs() < SMALLEST).then(|| format!("{shown} is closer to 0 than {SMALLEST:e}"))
 }
+
+/// Bounds of every number and quantity, in the unit that it is kept in, where the schema has none
+/// above. In single precision squares and quotients of numbers beyond are infinite or 0.
+const LARGEST: f64 = 1e12;
+const SMALLEST: f64 = 1e-12;
 
 /// `number` without hundreds of digits.
 fn shown(number: f64) -> String {
-    if number.abs() < 1e15 {
+    if number == 0.0 || (1e-6..1e15).contains(&number.abs()) {
         number.to_string()
     } else {
         format!("{number:e}")
