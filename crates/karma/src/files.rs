@@ -62,6 +62,25 @@ fn hex(digest: &[u8]) -> String {
 
 /// Every whole file under `folder`, sorted, as paths relative to `base`; none where it is absent.
 pub(crate) fn list(base: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
+    let (_, whole) = walk(folder)?;
+    let relative = |path: PathBuf| path.strip_prefix(base).map(Path::to_owned).unwrap_or(path);
+    let mut found: Vec<PathBuf> = whole.into_iter().map(relative).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Removes the files under `folder` that somebody was stopped while writing.
+pub(crate) fn sweep(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        let (partial, _) = walk(folder)?;
+        partial.iter().try_for_each(|path| remove(path))?;
+    }
+    Ok(())
+}
+
+/// The files under `folder`, those that are being written and those that are whole. Links to folders
+/// are passed over: what they lead to may contain them.
+fn walk(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -73,19 +92,17 @@ pub(crate) fn list(base: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
             }
         };
         for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
                 folders.push(path);
-            } else if path
-                .extension()
-                .is_none_or(|ending| ending != files::PARTIAL)
-            {
-                found.push(path.strip_prefix(base).unwrap_or(&path).to_owned());
+            } else if !path.is_dir() {
+                found.push(path);
             }
         }
     }
-    found.sort();
-    Ok(found)
+    let is_partial = |path: &PathBuf| path.extension().is_some_and(|e| e == files::PARTIAL);
+    Ok(found.into_iter().partition(is_partial))
 }
 
 /// Removes a file or folder; an absent one is no error.

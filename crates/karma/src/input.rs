@@ -16,13 +16,10 @@ use karma_cluster::{
 
 use crate::{
     args::{StepArgs, Unit, WorkloadArgs},
-    console, organization, run_dir,
+    console, organization,
+    run_dir::{INPUTS, SCENARIO},
     status::{Blame, ExitStatus, Failure, Outcome},
 };
-
-/// Folder of a run directory with copies of the files that its scenario reads, so that the
-/// directory is whole by itself.
-const FOLDER: &str = "inputs";
 
 /// The resolved scenario of a run and the files that it reads.
 #[derive(Clone, Debug)]
@@ -85,7 +82,7 @@ impl Input {
     /// Names in the run directory and contents of the scenario and of the files that it reads.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let copies = self.copies.iter();
-        std::iter::once((run_dir::SCENARIO, self.text.as_bytes()))
+        std::iter::once((SCENARIO, self.text.as_bytes()))
             .chain(copies.map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
     }
 
@@ -152,12 +149,12 @@ impl Copies {
         }
         let file = source.file_name().unwrap_or_default().to_string_lossy();
         let taken: BTreeSet<&str> = self.files.iter().map(|(name, _)| name.as_str()).collect();
-        let mut name = format!("{FOLDER}/{file}");
+        let mut name = format!("{INPUTS}/{file}");
         for number in 2.. {
             if !taken.contains(name.as_str()) {
                 break;
             }
-            name = format!("{FOLDER}/{number}-{file}");
+            name = format!("{INPUTS}/{number}-{file}");
         }
         self.sources.push(source.to_owned());
         self.files.push((name.clone(), bytes));

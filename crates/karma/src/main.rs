@@ -22,6 +22,7 @@ mod run_dir;
 mod status;
 mod steps;
 mod threads;
+mod words;
 
 use std::process::ExitCode;
 

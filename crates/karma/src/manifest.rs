@@ -102,7 +102,7 @@ pub(crate) struct Record {
     pub(crate) state: State,
     /// What the step depends on beside the inputs of the run.
     pub(crate) inputs: Hashes,
-    /// What it wrote; empty until it finished.
+    /// What it wrote when it finished last; empty until then.
     pub(crate) outputs: Hashes,
 }
 
@@ -150,6 +150,11 @@ impl Manifest {
     /// Writes it into the run directory `run`.
     pub(crate) fn write(&self, run: &Path) -> Result<()> {
         files::write_json(&run.join(Self::FILE), self)
+    }
+
+    /// Whether the karma of `now` would make the same of the same inputs.
+    pub(crate) fn is_of_this_karma(&self, now: &Self) -> bool {
+        self.version == now.version && self.cpu_feature_level == now.cpu_feature_level
     }
 
     /// The first thing in which `self`, as recorded, differs from `now`; scenarios are compared

@@ -3,21 +3,28 @@
 mod outputs;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, DirEntry, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use karma_cluster::files::PARTIAL;
 
 use crate::{
     files,
     input::Input,
     manifest::{Hashes, Manifest, Record, State, Step, Timing, first_difference},
-    status::{Blame, Failure, Outcome},
+    status::{Blame, ExitStatus, Failure, Outcome},
+    words::{self, Words},
 };
 
 /// Name of the resolved scenario in a run directory.
 pub(crate) const SCENARIO: &str = "scenario.yaml";
+
+/// Folder of a run directory with copies of the files that its scenario reads, so that the
+/// directory is whole by itself.
+pub(crate) const INPUTS: &str = "inputs";
 
 /// Whether work that was done before is done again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +50,8 @@ pub(crate) enum Begun {
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// What to type after the name of a step to do it here.
-    words: String,
+    /// What to type to work here.
+    words: Words,
     manifest: Manifest,
     timing: Timing,
     _lock: File,
@@ -52,13 +59,13 @@ pub(crate) struct RunDir {
 
 impl RunDir {
     /// Opens the run directory `path` for `input`: a new one where it is empty, the same one where
-    /// it was made from the same inputs. The work begins with `first`; `words` is what to type
-    /// after the name of a step to do it here.
+    /// it was made from the same inputs. The work begins with `first`; `words` is what to type to
+    /// work here.
     pub(crate) fn open(
         path: &Path,
         input: &Input,
         first: Step,
-        words: String,
+        words: Words,
         redo: Redo,
     ) -> Outcome<Self> {
         if let Some(needed) = first.before().next()
@@ -89,11 +96,12 @@ impl RunDir {
             .hint("name an empty or new directory with --out"));
         };
         // The manifest comes first: with it, whatever else is missing is known to be missing.
-        manifest.write(path).refuse().map_err(in_the_way)?;
+        manifest.write(path).refuse().map_err(unwritten)?;
         for (name, text) in input.files() {
             let written = files::replace(&path.join(name), text);
-            written.refuse().map_err(in_the_way)?;
+            written.refuse().map_err(unwritten)?;
         }
+        sweep(path)?;
         Ok(Self {
             timing: Timing::read(path),
             path: path.to_owned(),
@@ -108,7 +116,7 @@ impl RunDir {
         path: &Path,
         input: &Input,
         now: Manifest,
-        words: &str,
+        words: &Words,
         redo: Redo,
     ) -> Outcome<Manifest> {
         let recorded = Manifest::read(path)
@@ -136,7 +144,9 @@ impl RunDir {
                 path.display()
             ))
             .hint(format!(
-                "name another directory with --out, or redo all of it with `karma run {words} --force`"
+                "name another directory with --out, or redo all of it with `karma run {} --force`{}",
+                words.run,
+                way_to_keep(path, &recorded, &now)
             ))),
         }
     }
@@ -153,7 +163,22 @@ impl RunDir {
 
     /// What to type to do `step` here once more.
     pub(crate) fn way_to_redo(&self, step: Step) -> String {
-        format!("karma {step} {} --force", self.words)
+        format!("{} --force", self.way_to_do(step))
+    }
+
+    /// What to type to do `step` here.
+    fn way_to_do(&self, step: Step) -> String {
+        let words = &self.words.step;
+        if step != Step::Fit {
+            return format!("karma {step} {words}");
+        }
+        let mut settings = self.manifest.steps.get(&step).into_iter();
+        let of_traces = |name: &String| name.starts_with("trace ");
+        let is_of_traces = settings.any(|record| record.inputs.keys().any(of_traces));
+        // Where they lay is not recorded.
+        let unknown = || is_of_traces.then(|| " --trace TRACES".to_owned());
+        let traces = self.words.traces.clone().or_else(unknown);
+        format!("karma {step} {words}{}", traces.unwrap_or_default())
     }
 
     /// Begins `step`, which depends on `settings` and on the files of the steps before.
@@ -164,10 +189,10 @@ impl RunDir {
         {
             self.forget_from(step)?;
         }
-        let begun = match self.manifest.steps.get(&step) {
+        let (begun, outputs) = match self.manifest.steps.get(&step) {
             None => {
                 files::remove(&self.path.join(step.place()))?;
-                Begun::New
+                (Begun::New, Hashes::new())
             }
             Some(record) => {
                 if let Some(difference) = first_difference(&record.inputs, &inputs) {
@@ -179,13 +204,13 @@ impl RunDir {
                 if record.state == State::Finished && self.missing(step, record)?.is_none() {
                     return Ok(Begun::Done);
                 }
-                Begun::Resumed
+                (Begun::Resumed, record.outputs.clone())
             }
         };
         let record = Record {
             state: State::Started,
             inputs,
-            outputs: Hashes::new(),
+            outputs,
         };
         self.manifest.steps.insert(step, record);
         self.manifest.write(&self.path)?;
@@ -198,21 +223,36 @@ impl RunDir {
         Ok(self.manifest.write(&self.path)?)
     }
 
-    /// Records that `step` finished after `seconds`, and what it wrote.
+    /// Records that `step` finished after `seconds`, and what it wrote. Where it finished before and
+    /// was to make again what is missing of it, it is refused that it wrote anything else: the
+    /// steps after it rest on that.
     pub(crate) fn finish(&mut self, step: Step, seconds: f64) -> Outcome<()> {
         let outputs = outputs::written(&self.path, step)?;
+        let mut changed = None;
         if let Some(record) = self.manifest.steps.get_mut(&step) {
             record.state = State::Finished;
-            record.outputs = outputs;
+            if record.outputs.is_empty() {
+                record.outputs = outputs;
+            } else {
+                let mut names = record.outputs.keys().chain(outputs.keys());
+                let is_changed = |name: &&String| record.outputs.get(*name) != outputs.get(*name);
+                changed = names.find(is_changed).cloned();
+            }
         }
         self.manifest.write(&self.path)?;
-        self.pause(step, seconds)
+        self.pause(step, seconds)?;
+        changed.map_or(Ok(()), |name| {
+            let path = self.path.join(name);
+            let message = format_args!("{step} alone does not make {} again", path.display());
+            let hint = format!("do all of it anew with `{}`", self.way_to_redo(step));
+            Err(Failure::refused(message).hint(hint))
+        })
     }
 
     /// Records that `step` worked for `seconds`.
     pub(crate) fn pause(&mut self, step: Step, seconds: f64) -> Outcome<()> {
         let written = self.timing.add(&self.path, step, seconds);
-        written.map_err(|error| in_the_way(error.into()))
+        written.map_err(|error| unwritten(error.into()))
     }
 
     /// Adds the state of the steps before to `settings`: one hash over the outputs of each.
@@ -229,8 +269,8 @@ impl RunDir {
                     missing.display()
                 ))
                 .hint(format!(
-                    "put it back, or make it again with `karma {before} {}`",
-                    self.words
+                    "put it back, or make it again with `{}`",
+                    self.way_to_do(before)
                 )));
             }
             let outputs = serde_json::to_vec(&record.outputs)?;
@@ -258,19 +298,55 @@ impl RunDir {
     }
 }
 
-/// Adds to a file that cannot be written what to do about it.
-fn in_the_way(failure: Failure) -> Failure {
+/// Removes what an earlier command was killed while it wrote.
+fn sweep(path: &Path) -> Result<()> {
+    for name in [SCENARIO, Manifest::FILE, Timing::FILE, Step::Report.place()] {
+        files::remove(&path.join(format!("{name}.{PARTIAL}")))?;
+    }
+    for folder in Step::ALL.map(Step::place).into_iter().chain([INPUTS]) {
+        files::sweep(&path.join(folder))?;
+    }
+    Ok(())
+}
+
+/// How to go on in the run directory `path` with what it was made from, which is not what is `now`
+/// given; nothing where that is gone, or where another karma made it.
+fn way_to_keep(path: &Path, recorded: &Manifest, now: &Manifest) -> String {
+    let is_whole = |(name, hash): (&String, &String)| {
+        files::hash_file(&path.join(name)).is_ok_and(|found| found == *hash)
+    };
+    if recorded.is_of_this_karma(now) && recorded.inputs.iter().all(is_whole) {
+        let words = words::recorded(path);
+        format!(", or keep to what it was made from with `karma run {words}`")
+    } else {
+        String::new()
+    }
+}
+
+/// Adds to a file that cannot be written what to do about it: something else is there, unless the
+/// disk is full, which is no fault of the input.
+fn unwritten(mut failure: Failure) -> Failure {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    let is_full = |cause: &(dyn std::error::Error + 'static)| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|error| matches!(error.kind(), QuotaExceeded | StorageFull))
+    };
+    if failure.error.chain().any(is_full) {
+        failure.status = ExitStatus::Fault;
+        return failure.hint("make room on the disk, or name a directory on another with --out");
+    }
     failure.hint("remove what is in the way, or name another directory with --out")
 }
 
 /// The refusal of `step` in the run directory `path`, where `needed` has not finished.
-fn lacks(path: &Path, step: Step, needed: Step, words: &str) -> Failure {
+fn lacks(path: &Path, step: Step, needed: Step, words: &Words) -> Failure {
     Failure::refused(format_args!(
         "{step} reads the files of {needed}, and {} has none",
         path.display()
     ))
     .hint(format!(
-        "do `karma {needed} {words}` first, or everything with `karma run {words}`"
+        "do `karma {needed} {}` first, or everything with `karma run {}`",
+        words.step, words.run
     ))
 }
 
@@ -297,6 +373,29 @@ fn lock(path: &Path) -> Outcome<File> {
     }
 }
 
-fn is_empty(path: &Path) -> Result<bool> {
-    Ok(files::list(path, path)?.is_empty())
+/// Whether nothing lies in the folder `path` but what is no file yet.
+fn is_empty(path: &Path) -> Outcome<bool> {
+    let list = || fs::read_dir(path)?.collect::<io::Result<Vec<_>>>();
+    let entries = list().with_context(|| format!("cannot list {}", path.display()));
+    let is_partial = |entry: &DirEntry| entry.path().extension().is_some_and(|e| e == PARTIAL);
+    Ok(entries.refuse()?.iter().all(is_partial))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_a_fault_and_nothing_is_in_the_way() {
+        let failed = |kind| {
+            let error: Result<(), _> = Err(io::Error::from(kind));
+            unwritten(error.context("cannot write").refuse().unwrap_err())
+        };
+        let full = failed(io::ErrorKind::StorageFull);
+        assert_eq!(full.status, ExitStatus::Fault);
+        assert!(full.to_string().contains("make room"), "{full}");
+        let taken = failed(io::ErrorKind::IsADirectory);
+        assert_eq!(taken.status, ExitStatus::Refused);
+        assert!(taken.to_string().contains("in the way"), "{taken}");
+    }
 }

@@ -12,6 +12,7 @@ use crate::{
     manifest::{Manifest, Step, Timing},
     run_dir::SCENARIO,
     status::{Blame, ExitStatus, Failure, Outcome},
+    words::recorded,
 };
 
 /// Names of the files of a policy.
@@ -105,9 +106,8 @@ fn read(path: &Path) -> Outcome<Bundle> {
             folder.join(MANIFEST).display()
         ))
         .hint(format!(
-            "train it first, with `karma run {} --out {}`",
-            scenario.display(),
-            path.display()
+            "train it first, with `karma run {}`",
+            recorded(path)
         )));
     }
     let loaded = scenario::load(&scenario).refuse()?;

@@ -15,11 +15,12 @@ use crate::{
     status::{ExitStatus, Failure, Outcome},
     steps::{self, Job},
     threads,
+    words::{Words, quoted},
 };
 
 /// All steps.
 pub(crate) fn run(args: &StepArgs, workload: &WorkloadArgs) -> Outcome {
-    let mut session = Session::open(args, Some(workload), Step::Fit)?;
+    let mut session = Session::open(args, Some(workload), &TraceArgs::default(), Step::Fit)?;
     for step in Step::ALL {
         session.perform(step, &TraceArgs::default())?;
     }
@@ -28,14 +29,14 @@ pub(crate) fn run(args: &StepArgs, workload: &WorkloadArgs) -> Outcome {
 
 /// The first step, which may read recorded traces.
 pub(crate) fn fit(args: &StepArgs, trace: &TraceArgs) -> Outcome {
-    let mut session = Session::open(args, None, Step::Fit)?;
+    let mut session = Session::open(args, None, trace, Step::Fit)?;
     session.perform(Step::Fit, trace)?;
     session.show(Step::Fit)
 }
 
 /// Any other single step.
 pub(crate) fn step(step: Step, args: &StepArgs) -> Outcome {
-    let mut session = Session::open(args, None, step)?;
+    let mut session = Session::open(args, None, &TraceArgs::default(), step)?;
     session.perform(step, &TraceArgs::default())?;
     session.show(step)
 }
@@ -51,7 +52,12 @@ struct Session {
 }
 
 impl Session {
-    fn open(args: &StepArgs, workload: Option<&WorkloadArgs>, first: Step) -> Outcome<Self> {
+    fn open(
+        args: &StepArgs,
+        workload: Option<&WorkloadArgs>,
+        trace: &TraceArgs,
+        first: Step,
+    ) -> Outcome<Self> {
         let input = Input::read(args, workload)?;
         let scenario = input.scenario_in(args.options.context.as_deref())?;
         let redo = if args.options.force {
@@ -61,7 +67,8 @@ impl Session {
         };
         let path = args.options.run_dir(&scenario);
         threads::start(args.options.threads)?;
-        let run = RunDir::open(&path, &input, first, words(args), redo)?;
+        let words = Words::new(args, workload, trace, &path);
+        let run = RunDir::open(&path, &input, first, words, redo)?;
         interrupt::listen()?;
         Ok(Self {
             context: args.options.context.clone(),
@@ -199,36 +206,4 @@ fn with_way_back(failure: Failure) -> Failure {
         .map(|word| quoted(&word))
         .collect();
     failure.hint(format!("go on where it stopped with `{}`", typed.join(" ")))
-}
-
-/// What to type after the name of another step to do it on the same run.
-fn words(args: &StepArgs) -> String {
-    let mut words = quoted(&args.scenario.to_string_lossy());
-    let options = [
-        (
-            "--out",
-            args.options
-                .out
-                .as_ref()
-                .map(|out| out.to_string_lossy().into_owned()),
-        ),
-        ("--seed", args.options.seed.map(|seed| seed.to_string())),
-        ("--context", args.options.context.clone()),
-    ];
-    for (option, value) in options {
-        if let Some(value) = value {
-            words += &format!(" {option} {}", quoted(&value));
-        }
-    }
-    words
-}
-
-/// `word` as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-=+:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

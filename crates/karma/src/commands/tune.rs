@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    args::{Output, SearchArgs, StepArgs},
+    args::{Output, SearchArgs, StepArgs, TraceArgs},
     console, files,
     input::Input,
     interrupt, organization,
     progress::Progress,
     status::{Blame, ExitStatus, Failure, Outcome},
     steps, threads,
+    words::Words,
 };
 
 /// The search that a folder is of.
@@ -47,11 +48,8 @@ pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
     let run = args.options.run_dir(&scenario);
     let model = run.join("model");
     let twin = Twin::load(&model).refuse().map_err(|failure| {
-        failure.hint(format!(
-            "karma fit {} --out {}",
-            args.scenario.display(),
-            run.display()
-        ))
+        let words = Words::new(args, None, &TraceArgs::default(), &run);
+        failure.hint(format!("karma fit {}", words.step))
     })?;
     twin.fits(&scenario).refuse()?;
     let plan = Plan {

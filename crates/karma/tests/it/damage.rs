@@ -86,16 +86,21 @@ fn is_done(ended: &Ended) -> bool {
 
 /// Runs `tiny.yaml`, which is refused with all of `says`, then what the hint names, then the run.
 fn refused_and_mended(folder: &Path, says: &[&str], case: &str) {
-    let mut arguments = vec!["run".to_owned(), "tiny.yaml".to_owned()];
+    command_refused_and_mended(folder, &["run", "tiny.yaml"], says, case);
+}
+
+/// The same with the command `asked`.
+fn command_refused_and_mended(folder: &Path, asked: &[&str], says: &[&str], case: &str) {
+    let mut arguments: Vec<String> = asked.iter().map(|word| (*word).to_owned()).collect();
     let mut refusals = 0;
     loop {
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let ended = command::run(folder, &words);
         if is_done(&ended) {
-            if arguments == ["run", "tiny.yaml"] {
+            if arguments == asked {
                 break;
             }
-            arguments = vec!["run".to_owned(), "tiny.yaml".to_owned()];
+            arguments = asked.iter().map(|word| (*word).to_owned()).collect();
             continue;
         }
         assert_eq!(ended.status, Some(2), "{case}: {ended:#?}");
@@ -123,7 +128,7 @@ fn a_damaged_run_says_what_is_wrong_and_what_mends_it() {
     copy(&run, &whole);
     // The step that is made to look interrupted, the file, what is done to it, what is said.
     let metrics = "train/metrics.jsonl";
-    let cases: [(Option<&str>, &str, Harm, &str); 14] = [
+    let cases: [(Option<&str>, &str, Harm, &str); 15] = [
         (
             None,
             metrics,
@@ -137,6 +142,12 @@ fn a_damaged_run_says_what_is_wrong_and_what_mends_it() {
             "train/checkpoint",
             MadeAFile,
             "where train made a directory",
+        ),
+        (
+            None,
+            "train/checkpoint/00000003/state.msgpack",
+            Removed,
+            "train alone does not make",
         ),
         (None, "model", MadeAFile, "where fit made a directory"),
         (None, "model/trace.parquet", NoText, "is not what fit wrote"),
@@ -199,6 +210,27 @@ fn a_damaged_run_says_what_is_wrong_and_what_mends_it() {
         refused_and_mended(&folder, &[says, &format!("runs/tiny/{name}")], &case);
         assert!(written(&run) == written(&whole), "{case}: other bytes");
     }
+}
+
+#[test]
+fn what_a_killed_run_left_half_done_is_mended_in_passing() {
+    let folder = command::folder("half-done");
+    command::tiny_scenario(&folder);
+    finish(&folder);
+    let (whole, run) = (folder.join("whole"), folder.join("runs/tiny"));
+    copy(&run, &whole);
+    for name in [
+        "timing.json.partial",
+        "manifest.json.partial",
+        "model/twin.json.partial",
+        "inputs/karma.yaml.partial",
+    ] {
+        fs::write(run.join(name), "half").unwrap();
+    }
+    // The newest checkpoint can be made again from the one before it.
+    fs::remove_file(run.join("train/checkpoint/00000004/state.msgpack")).unwrap();
+    finish(&folder);
+    assert!(written(&run) == written(&whole), "other bytes");
 }
 
 #[test]
@@ -273,4 +305,56 @@ fn what_is_in_the_way_of_the_inputs_is_named() {
         }
     }
     command::run(&folder, &["train", "tiny.yaml"]).expect(0);
+}
+
+#[test]
+fn what_a_hint_names_keeps_the_options_that_the_run_was_given() {
+    let folder = command::folder("kept-options");
+    command::tiny_scenario(&folder);
+    let rows: String = (0..3600).map(|row| format!("{}\n", 40 + row % 7)).collect();
+    fs::write(folder.join("rows.txt"), rows).unwrap();
+    let asked = "run tiny.yaml --out wl --seed 3 --workload rows.txt --workload-start 10m";
+    let asked: Vec<&str> = asked.split_whitespace().collect();
+    assert!(is_done(&command::run(&folder, &asked)));
+    let (run, whole) = (folder.join("wl"), folder.join("whole"));
+    copy(&run, &whole);
+    for (name, harm) in [
+        ("model/twin.json", NoText),
+        ("train/policy.json", NoText),
+        ("train", MadeAFile),
+    ] {
+        harm.strike(&run.join(name));
+        command_refused_and_mended(&folder, &asked, &[name], name);
+        assert!(written(&run) == written(&whole), "{name}: other bytes");
+    }
+    // Without the workload the run is another: what it was made from is at hand.
+    let ended = command::run(&folder, &["train", "tiny.yaml", "--out", "wl"]).expect(2);
+    let hint = "or keep to what it was made from with `karma run wl/scenario.yaml --out wl`";
+    assert!(ended.stderr.contains(hint), "{ended:#?}");
+    assert!(is_done(&command::run(
+        &folder,
+        &["run", "wl/scenario.yaml", "--out", "wl"]
+    )));
+    assert!(written(&run) == written(&whole), "other bytes");
+    // All of it with another start of the slice: the hint repeats every option.
+    let other = [&asked[..asked.len() - 1], &["11m"]].concat();
+    let ended = command::run(&folder, &other).expect(2);
+    let hint = format!("`karma {} --force`", other.join(" "));
+    assert!(ended.stderr.contains(&hint), "{hint}: {ended:#?}");
+}
+
+#[test]
+fn a_fit_to_given_traces_is_repeated_with_them() {
+    let folder = command::folder("kept-traces");
+    command::tiny_scenario(&folder);
+    command::run(&folder, &["fit", "tiny.yaml", "--out", "first"]).expect(0);
+    let trace = "first/model/trace.parquet";
+    let asked = ["fit", "tiny.yaml", "--trace", trace];
+    command::run(&folder, &asked).expect(0);
+    NoText.strike(&folder.join("runs/tiny/model/twin.json"));
+    command_refused_and_mended(&folder, &asked, &["twin.json"], "fit");
+    NoText.strike(&folder.join("runs/tiny/model/twin.json"));
+    let ended = command::run(&folder, &["train", "tiny.yaml"]).expect(2);
+    let hint = "`karma fit tiny.yaml --trace TRACES --force`";
+    assert!(ended.stderr.contains(hint), "{ended:#?}");
 }
