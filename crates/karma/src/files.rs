@@ -1,9 +1,9 @@
 //! Every file that `karma` itself writes, reads and hashes.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -17,9 +17,29 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Reads a text.
+/// The one spelling of `path` as a place to write to: absolute, links above it followed, whether
+/// it and what lies above it exist or not.
+pub(crate) fn place(path: &Path) -> io::Result<PathBuf> {
+    let mut place = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        // What was gone through so far is a folder; one that is absent is no link either.
+        place = place.canonicalize().unwrap_or(place);
+        match part {
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
+        }
+    }
+    Ok(place)
+}
+
+/// Reads a text that this program wrote.
 pub(crate) fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    files::read_text(path, u64::MAX).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Reads a text of at most `most` bytes that somebody else wrote.
+pub(crate) fn read_given(path: &Path, most: u64) -> Result<String> {
+    files::read_text_once(path, most).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Reads a value written as JSON.
@@ -43,7 +63,7 @@ pub(crate) fn hash(bytes: &[u8]) -> String {
 /// SHA-256 of a file's content in hexadecimal.
 pub(crate) fn hash_file(path: &Path) -> Result<String> {
     let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
+        let mut file = files::open(path)?;
         let mut digest = Sha256::new();
         let mut block = vec![0; 1 << 16];
         loop {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context;
 use karma_cluster::{
-    Scenario,
+    Scenario, files,
     scenario::{self, Places, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
     units::Seconds,
     workload::trace::{self, TraceError},
@@ -59,7 +59,7 @@ impl Input {
         for workload in workloads(&mut loaded.scenario) {
             if let Shape::Trace(trace) = &mut workload.shape {
                 let path = folder.join(&trace.file);
-                let bytes = std::fs::read(&path)
+                let bytes = files::read(&path, files::MOST_DATA)
                     .with_context(|| format!("cannot read {}", path.display()))
                     .refuse()?;
                 trace.file = copies.add(&path, bytes);

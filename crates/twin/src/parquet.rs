@@ -7,9 +7,9 @@ mod contained;
 mod decode;
 mod seal;
 
-use std::{fs, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
-use karma_cluster::files::replace;
+use karma_cluster::files::{self, replace};
 use polars::prelude::DataFrame;
 
 use self::seal::Seal;
@@ -21,7 +21,7 @@ use crate::error::{Result, TwinError};
 /// [`TwinError::File`] when it cannot be read, [`TwinError::Broken`] when it is damaged or no Parquet
 /// file.
 pub fn read(path: &Path) -> Result<DataFrame> {
-    let bytes = fs::read(path).map_err(|source| TwinError::File {
+    let bytes = files::read(path, u64::MAX).map_err(|source| TwinError::File {
         path: path.to_owned(),
         source,
     })?;

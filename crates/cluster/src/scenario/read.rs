@@ -7,6 +7,7 @@ use std::{
 
 use super::{Scenario, check::Finding, reference::struct_schema};
 use crate::{
+    files,
     workload::trace,
     yaml::{self, Document, Fault, Place, Refusals, Value},
 };
@@ -64,7 +65,7 @@ impl Places {
 /// [`Refusals`] with every fault. An error of syntax, a file that cannot be read or extended, and a
 /// format of another version are told alone, since nothing after them can be trusted.
 pub fn load(path: &Path) -> Result<Loaded, Refusals> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = files::read_text_once(path, files::MOST_TEXT).map_err(|error| {
         let fault = Fault::of_file(path, format!("cannot be read: {error}"));
         Refusals(vec![
             fault.hint("give the path of a scenario file; karma init prints one"),
@@ -179,7 +180,7 @@ impl Sources {
                 .parent()
                 .unwrap_or("".as_ref())
                 .join(&named);
-            let text = std::fs::read_to_string(&file).map_err(|error| {
+            let text = files::read_text(&file, files::MOST_TEXT).map_err(|error| {
                 blame(format!("{} cannot be read: {error}", file.display()))
                     .hint("the path is relative to this file")
             })?;
@@ -273,7 +274,7 @@ impl Sources {
     ) -> Option<(PathBuf, String)> {
         let named = scenario.team.organization.as_ref()?;
         let file = self.resolve(named);
-        match std::fs::read_to_string(&file) {
+        match files::read_text(&file, files::MOST_TEXT) {
             Ok(text) => {
                 self.files.push(file.clone());
                 Some((file, text))

@@ -18,6 +18,7 @@ pub use told::told;
 
 use super::{capacity, volume};
 use crate::{
+    files,
     scenario::{Scenario, Shape, TraceScale, TraceUnit, TraceWorkload, Workload},
     seed::Stream,
     units::Seconds,
@@ -79,7 +80,7 @@ impl LoadedTrace {
 /// [`TraceError`] where the file or the column cannot be read as rates.
 pub fn read(path: &Path, options: &TraceOptions) -> Result<TraceRates, TraceError> {
     let file = path.display().to_string();
-    let text = std::fs::read(path).map_err(|source| TraceError::Read {
+    let text = files::read(path, files::MOST_DATA).map_err(|source| TraceError::Read {
         file: file.clone(),
         source,
     })?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use karma_cluster::yaml;
+use karma_cluster::{files::MOST_TEXT, yaml};
 use karma_twin::{foreign, trace::Mapping};
 use serde_json::json;
 
@@ -63,5 +63,5 @@ pub(crate) fn assess(options: &StepOptions, trace: &TraceArgs) -> Outcome {
 }
 
 fn read_mapping(path: &Path) -> Outcome<Mapping> {
-    yaml::read(&files::read(path).refuse()?, path).refuse()
+    yaml::read(&files::read_given(path, MOST_TEXT).refuse()?, path).refuse()
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use karma_cluster::scenario;
 use karma_marl::{bundle::Bundle, onnx};
 use serde_json::json;
@@ -21,7 +22,14 @@ const WEIGHTS: &str = "policy.safetensors";
 
 /// Writes the policy that `args` name as ONNX, and examples where asked.
 pub(crate) fn export(args: &ExportArgs) -> Outcome {
-    if args.examples.as_deref() == Some(&args.onnx) {
+    let place = |path: &Path| {
+        let place = files::place(path);
+        place.with_context(|| format!("cannot find {}", path.display()))
+    };
+    let model_place = place(&args.onnx).refuse()?;
+    if let Some(path) = &args.examples
+        && place(path).refuse()? == model_place
+    {
         return Err(Failure::refused(format_args!(
             "--onnx and --examples both name {}",
             args.onnx.display()
@@ -61,15 +69,10 @@ pub(crate) fn export(args: &ExportArgs) -> Outcome {
 
 /// Refuses to write to `path` where it is a file or a folder of the run `run` itself.
 fn spare(run: &Path, path: &Path) -> Outcome<()> {
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
-    let (Ok(run), Ok(folder), Some(name)) = (run.canonicalize(), folder, path.file_name()) else {
+    let (Ok(run), Ok(full)) = (run.canonicalize(), files::place(path)) else {
         // What is not there is nobody's.
         return Ok(());
     };
-    let full = folder.join(name);
     let mut inside = full.strip_prefix(&run).into_iter().flat_map(Path::iter);
     let first = inside.next().unwrap_or_default();
     let of_steps = Step::ALL.map(Step::place);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use karma_cluster::hpa;
+use karma_cluster::{files::MOST_DATA, hpa};
 use serde_json::json;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 
 /// Evaluates the cases of the file at `path`.
 pub(crate) fn hpa_replay(path: &Path, output: Output) -> Outcome {
-    let text = files::read(path).refuse()?;
+    let text = files::read_given(path, MOST_DATA).refuse()?;
     let report = hpa::replay(&text)
         .with_context(|| format!("{} cannot be replayed", path.display()))
         .refuse()?;

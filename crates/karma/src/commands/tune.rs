@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use karma_cluster::{Scenario, scenario, yaml};
+use karma_cluster::{Scenario, files::MOST_TEXT, scenario, yaml};
 use karma_marl::train::tune::{Plan, Search, Space, Trial};
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,7 @@ pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
 /// Reads and checks the space: its names, its form, and the limits that scenarios have.
 fn space(path: Option<&Path>, of: &Path, scenario: &Scenario) -> Outcome<Space> {
     let (text, origin) = match path {
-        Some(path) => (files::read(path).refuse()?, path),
+        Some(path) => (files::read_given(path, MOST_TEXT).refuse()?, path),
         None => (SPACE.to_owned(), Path::new("scenarios/spaces/train.yaml")),
     };
     let space: Space = yaml::read(&text, origin).refuse()?;

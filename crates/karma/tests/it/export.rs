@@ -2,7 +2,9 @@
 
 use std::{
     fs,
+    os::unix::fs::{FileTypeExt, symlink},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use serde_json::Value;
@@ -163,11 +165,19 @@ fn a_file_that_cannot_be_written_is_refused_and_the_old_one_stays() {
     let folder = trained("not written");
     fs::write(folder.join("file"), "old").unwrap();
     fs::create_dir(folder.join("folder")).unwrap();
+    symlink("folder", folder.join("link")).unwrap();
+    let fifo = Command::new("mkfifo").arg(folder.join("pipe")).status();
+    assert!(fifo.unwrap().success());
     for (onnx, examples) in [
         ("file/policy.onnx", "e.json"),
         ("folder", "e.json"),
         ("policy.onnx", "file/e.json"),
         ("same", "same"),
+        ("same", "./same"),
+        ("new/same", "new/x/../same"),
+        ("folder/same", "link/same"),
+        ("pipe", "e.json"),
+        ("policy.onnx", "link/../pipe"),
     ] {
         let arguments = [
             "export",
@@ -181,6 +191,9 @@ fn a_file_that_cannot_be_written_is_refused_and_the_old_one_stays() {
         assert!(!folder.join("policy.onnx").exists());
     }
     assert_eq!(fs::read(folder.join("file")).unwrap(), b"old");
+    let pipe = fs::metadata(folder.join("pipe")).unwrap();
+    assert!(pipe.file_type().is_fifo(), "it is still a pipe");
+    fs::remove_file(folder.join("pipe")).unwrap();
     let is_partial = |(name, _): &(PathBuf, Vec<u8>)| name.to_string_lossy().contains("partial");
     assert!(!command::contents(&folder).iter().any(is_partial));
 }

@@ -6,6 +6,7 @@ mod command;
 mod damage;
 mod explosion;
 mod export;
+mod given;
 mod help;
 mod interrupt;
 mod layering;

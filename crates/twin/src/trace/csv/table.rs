@@ -1,7 +1,8 @@
 //! One CSV file as the rows of its service.
 
-use std::{borrow::Cow, fs, path::Path};
+use std::{borrow::Cow, path::Path};
 
+use karma_cluster::files;
 use sha2::{Digest, Sha256};
 
 use super::{InputFile, files::Found, origin, records::Records};
@@ -46,7 +47,7 @@ pub(super) fn read(
     keep_zeros: bool,
 ) -> Result<Table> {
     let path = dir.join(&found.name);
-    let bytes = fs::read(&path).map_err(|source| TwinError::File {
+    let bytes = files::read(&path, u64::MAX).map_err(|source| TwinError::File {
         path: path.clone(),
         source,
     })?;
