@@ -23,12 +23,13 @@ pub(crate) use conform::conform;
 pub(crate) use document::child;
 use document::parent;
 pub use document::{Document, Key, Node, Place, Value};
+pub(crate) use fault::shortened;
 pub use fault::{Fault, Refusals};
 pub(crate) use merge::merge;
 pub(crate) use schema::{Kind, Schema};
 pub(crate) use suggest::{listed, suggestion};
 
-/// Reads a `T` from `text`; `origin` is the file it came from.
+/// Reads a `T`, which is a mapping, from `text`; `origin` is the file it came from.
 ///
 /// Of a type without a schema serde names only one fault at a time. To tell more than that, what
 /// is at fault is left out (an unknown key, an item of a list, the mapping that lacks a key) and
@@ -39,6 +40,15 @@ pub(crate) use suggest::{listed, suggestion};
 pub fn read<T: DeserializeOwned>(text: &str, origin: &Path) -> Result<T, Refusals> {
     let mut document =
         Document::parse(text).map_err(|fault| Refusals(vec![fault.in_file(origin)]))?;
+    match &document.root.value {
+        Value::Map(_) => {}
+        Value::Null => return Err(Refusals(vec![Fault::of_file(origin, "the file is empty")])),
+        _ => {
+            let message = "expected keys and values";
+            let fault = Fault::at(origin, document.root.place, "", message);
+            return Err(Refusals(vec![fault]));
+        }
+    }
     let mut faults = document.duplicate_keys(&[origin.to_owned()]);
     let mut dropped = BTreeSet::new();
     loop {

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Constants, Direction, Rules};
+use crate::yaml::shortened;
 use cases::File;
 use format::{DefaultsText, Object};
 
@@ -81,9 +82,10 @@ pub struct ReplayError {
 
 impl ReplayError {
     fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        const MOST_CHARACTERS: usize = 300;
         Self {
-            path: path.into(),
-            message: message.into(),
+            path: shortened(&path.into(), MOST_CHARACTERS),
+            message: shortened(&message.into(), MOST_CHARACTERS),
         }
     }
 }
@@ -185,7 +187,7 @@ pub fn replay(json: &str) -> Result<ReplayReport, ReplayError> {
     run.list("reconcile", &file.reconcile, |case, path| {
         whole::check(case, &constants, path)
     })?;
-    if run.report.cases == 0 && file.production_defaults.is_none() {
+    if run.report.cases == 0 && run.report.differences.is_empty() {
         let lists: Vec<&str> = run.report.lists.iter().map(|l| l.list.as_str()).collect();
         let message = format!("no case in any of its lists: {}", lists.join(", "));
         return Err(ReplayError::new("file", message));

@@ -91,11 +91,16 @@ pub fn read(path: &Path, options: &TraceOptions) -> Result<TraceRates, TraceErro
         TraceUnit::Count => values.into_iter().map(|count| count / interval).collect(),
         TraceUnit::Rps => values,
     };
+    let is_zero = rates.contains(&0.0);
     if interval <= 1.0 {
         open_outages(&mut rates);
     }
     if rates.iter().all(|rate| rate.is_nan()) {
-        return Err(TraceError::Empty { file });
+        return Err(if is_zero {
+            TraceError::AllZero
+        } else {
+            TraceError::Empty { file }
+        });
     }
     Ok(TraceRates {
         holes: rates.iter().filter(|rate| rate.is_nan()).count(),

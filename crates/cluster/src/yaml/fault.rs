@@ -7,6 +7,24 @@ use std::{
 
 use super::Place;
 
+/// Most characters of a message or of a key path: both may quote what is in the file.
+const MOST_CHARACTERS: usize = 300;
+
+/// `text` with its middle left out where it has more than `most` characters, so that who wrote it
+/// knows it again and nobody has to read all of it.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let tail = most / 3;
+    let start = text.chars().take(most - tail - 1);
+    start
+        .chain(['…'])
+        .chain(text.chars().skip(count - tail))
+        .collect()
+}
+
 /// One thing wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -32,8 +50,8 @@ impl Fault {
             file: file.to_owned(),
             line: place.line,
             column: place.column,
-            path: path.to_owned(),
-            message: message.into(),
+            path: shortened(path, MOST_CHARACTERS),
+            message: shortened(&message.into(), MOST_CHARACTERS),
             hint: None,
         }
     }
@@ -47,7 +65,8 @@ impl Fault {
     /// The same with a hint; an empty one is none.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into()).filter(|hint| !hint.is_empty());
+        let hint = shortened(&hint.into(), MOST_CHARACTERS);
+        self.hint = Some(hint).filter(|hint| !hint.is_empty());
         self
     }
 

@@ -3,7 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context;
-use karma_cluster::{Scenario, files::MOST_TEXT, scenario, yaml};
+use karma_cluster::{
+    Scenario,
+    files::MOST_TEXT,
+    scenario,
+    yaml::{self, Document, Fault, Refusals},
+};
 use karma_marl::train::tune::{Plan, Search, Space, Trial};
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
@@ -98,12 +103,24 @@ fn space(path: Option<&Path>, of: &Path, scenario: &Scenario) -> Outcome<Space> 
         None => (SPACE.to_owned(), Path::new("scenarios/spaces/train.yaml")),
     };
     let space: Space = yaml::read(&text, origin).refuse()?;
-    let named = |failure: Failure| failure.hint(format!("mend {}", origin.display()));
-    space.check(&scenario.train).refuse().map_err(named)?;
+    let document = Document::parse(&text).map_err(|fault| Refusals(vec![fault.in_file(origin)]));
+    let document = document.refuse()?;
+    let at = |key: &str, message: &str| Fault::at(origin, document.place(key), key, message);
+    if let Err(error) = space.check(&scenario.train) {
+        return match error.at() {
+            Some((key, why)) => Err(Refusals(vec![at(key, why)])).refuse(),
+            None => Err(error).refuse(),
+        };
+    }
     for (key, value) in space.extremes() {
         let drawn = [(key.to_owned(), value)].into_iter().collect();
         let text = overlay(of, scenario, &drawn)?;
-        scenario::parse(&text, origin).refuse().map_err(named)?;
+        // Its lines are not those of the space.
+        let in_space =
+            |fault: &Fault| at(key, &fault.message).hint(fault.hint.clone().unwrap_or_default());
+        let checked = scenario::parse(&text, origin)
+            .map_err(|Refusals(faults)| Refusals(faults.iter().map(in_space).collect()));
+        checked.refuse()?;
     }
     Ok(space)
 }

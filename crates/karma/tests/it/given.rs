@@ -70,6 +70,44 @@ fn a_scenario_may_come_from_standard_input() {
 }
 
 #[test]
+fn an_error_tells_little_of_a_long_text() {
+    let folder = command::folder("long");
+    let long = "x".repeat(100_000);
+    let quoted = format!("{{\"reconcile\": \"{long}\"}}");
+    let keyed = format!("name: {long}\n");
+    for (text, arguments) in READERS {
+        if text.contains("extends") {
+            continue;
+        }
+        let text = text.replace("{}", "given").replace("SOUND", SOUND);
+        fs::write(folder.join("over.yaml"), text).unwrap();
+        let given = if arguments[0] == "hpa" {
+            &quoted
+        } else {
+            &keyed
+        };
+        fs::write(folder.join("given"), given).unwrap();
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .map(|word| if *word == "{}" { "given" } else { word })
+            .collect();
+        let ended = command::run(&folder, &arguments).expect(2);
+        let first = format!("{}{}", ended.stdout, ended.stderr);
+        let longest = first.lines().map(str::len).max();
+        assert!(
+            longest < Some(1000),
+            "{arguments:?} tells {longest:?} bytes"
+        );
+    }
+    let name = SOUND.replace("name: base", &format!("name: {long}"));
+    fs::write(folder.join("over.yaml"), name).unwrap();
+    let told = command::run(&folder, &["check", "over.yaml"])
+        .expect(2)
+        .stdout;
+    assert!(told.len() < 1000 && told.contains("is no name"), "{told}");
+}
+
+#[test]
 fn a_folder_that_is_no_run_is_refused_without_a_walk_through_it() {
     let folder = command::folder("cyclic");
     fs::write(folder.join("sound.yaml"), SOUND).unwrap();

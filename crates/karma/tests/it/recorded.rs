@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Files that no recorded workload can be, and words that `karma run --workload` then says.
-const WORKLOADS: [(&str, &str, &[&str]); 7] = [
+const WORKLOADS: [(&str, &str, &[&str]); 8] = [
     (
         "times last",
         "n,at\n17,0\n18,1\n19,2\n17,3\n18,4\n",
@@ -17,6 +17,11 @@ const WORKLOADS: [(&str, &str, &[&str]); 7] = [
     ("nothing", "", &["workload"]),
     ("one row", "17\n", &["workload"]),
     ("holes only", "nan\nnan\nnan\nnan\n", &["workload"]),
+    (
+        "zeros only",
+        "0\n0\n0\n0\n0\n0\n0\n0\n0\n0\n0\n0\n",
+        &["every value is 0"],
+    ),
     ("a negative rate", "17\n-4\n18\n19\n", &["-4"]),
     ("words", "17\nmany\n18\n19\n", &["many"]),
     ("less than an episode", "17\n18\n19\n20\n", &["workload"]),

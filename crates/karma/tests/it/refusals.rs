@@ -106,6 +106,20 @@ fn what_is_no_organization_is_refused_before_any_work_and_by_its_own_name() {
 }
 
 #[test]
+fn an_organization_without_anything_in_it_is_refused_in_words() {
+    let folder = command::folder("empty-organization");
+    let scenario = SOUND.replace("nodes:", "team: {organization: none.yaml}\nnodes:");
+    fs::write(folder.join("scenario.yaml"), scenario).unwrap();
+    for (text, told) in [
+        ("# nothing\n", "none.yaml: the file is empty"),
+        ("- a\n", "none.yaml:1: expected keys and values"),
+    ] {
+        fs::write(folder.join("none.yaml"), text).unwrap();
+        refused(&folder, &["check", "scenario.yaml"], &[told]);
+    }
+}
+
+#[test]
 fn a_scenario_that_shows_too_little_is_refused_by_fit() {
     let folder = command::folder("too-little");
     let text = SOUND

@@ -58,8 +58,17 @@ fn a_space_that_training_cannot_have_is_refused() {
     command::tiny_scenario(&folder);
     for (space, expected) in [
         ("speed: {of: [1]}", "no such setting"),
-        ("gamma: {linear: [0.9, 1.5]}", "gamma"),
+        (
+            "clip: {of: [0.1]}\ngamma: {linear: [0.9, 1.5]}",
+            "space.yaml:2: gamma: 1.5 is above 1",
+        ),
         ("gamma: {around: 0.9}", "around"),
+        ("# one\ngamma: {of: [x]}", "space.yaml:2: gamma: "),
+        (
+            "learning_rate: {log: [1e-300, 1e300]}",
+            "space.yaml:1: learning_rate: its ends are too far apart",
+        ),
+        ("", "space.yaml: the file is empty"),
     ] {
         std::fs::write(folder.join("space.yaml"), space).unwrap();
         let arguments = ["tune", TINY, "--space", "space.yaml"];

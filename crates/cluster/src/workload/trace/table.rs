@@ -1,7 +1,10 @@
 //! One column of a text table, in steps of an interval.
 
 use super::{TraceError, TraceOptions};
-use crate::units::Seconds;
+use crate::{units::Seconds, yaml::shortened};
+
+/// Most characters of a cell that are told.
+const MOST_CHARACTERS: usize = 40;
 
 /// A row of the table: its line in the file and its cells.
 struct Row<'a> {
@@ -40,7 +43,9 @@ pub(super) fn column(text: &str, file: &str, options: &TraceOptions) -> Result<C
         if options.column.is_none() && looks_like_times(&values, name, width) {
             return Err(TraceError::Time {
                 file: file.to_owned(),
-                name: name.map(|name| format!(" ({name})")).unwrap_or_default(),
+                name: name
+                    .map(|name| format!(" ({})", shortened(name, MOST_CHARACTERS)))
+                    .unwrap_or_default(),
             });
         }
         return Ok(Column {
@@ -155,7 +160,7 @@ fn find(
         file: file.to_owned(),
         column: asked.to_owned(),
         known: match header {
-            Some(names) => names.join(", "),
+            Some(names) => shortened(&names.join(", "), 5 * MOST_CHARACTERS),
             None => format!("no header and columns 0 to {}", width - 1),
         },
     })
@@ -176,7 +181,7 @@ fn rate(row: &Row<'_>, column: usize, file: &str) -> Result<f64, TraceError> {
         _ => Err(TraceError::Value {
             file: file.to_owned(),
             line: row.line,
-            text: cell.to_owned(),
+            text: shortened(cell, MOST_CHARACTERS),
             expected: "a number of requests",
         }),
     }
@@ -207,7 +212,7 @@ fn in_steps(
         let now = seconds_of(cell).ok_or_else(|| TraceError::Value {
             file: file.to_owned(),
             line: row.line,
-            text: cell.to_owned(),
+            text: shortened(cell, MOST_CHARACTERS),
             expected: "a time",
         })?;
         let gap = before.map_or(step, |before| now - before);

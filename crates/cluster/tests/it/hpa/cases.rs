@@ -186,7 +186,13 @@ fn a_metric_without_its_target_is_refused() {
 
 #[test]
 fn a_file_without_cases_is_refused() {
-    for text in ["{}", r#"{"per_pod_usage": [], "reconcile": []}"#] {
+    let own: serde_json::Value = serde_json::from_str(OWN).expect("it is JSON");
+    let defaults = serde_json::json!({"production_defaults": own["production_defaults"]});
+    for text in [
+        "{}",
+        r#"{"per_pod_usage": [], "reconcile": []}"#,
+        &defaults.to_string(),
+    ] {
         let told = replay(text).map_err(|error| error.to_string());
         assert!(
             told.as_ref()

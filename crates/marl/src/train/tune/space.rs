@@ -16,9 +16,25 @@ pub enum SpaceError {
     /// A range that holds nothing, or nothing that can be drawn.
     #[error("{0}: {1}")]
     Empty(String, &'static str),
-    /// A value that the setting cannot have.
+    /// A value that a setting cannot have.
+    #[error("{0}: {1}")]
+    Value(String, String),
+    /// Values that the settings cannot have.
     #[error("what was drawn does not fit the settings of training: {0}")]
     Unfit(String),
+}
+
+impl SpaceError {
+    /// The setting that it is about, and what is wrong, where it is about one.
+    #[must_use]
+    pub fn at(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Unknown(key) => Some((key, "there is no such setting of training")),
+            Self::Empty(key, why) => Some((key, why)),
+            Self::Value(key, why) => Some((key, why)),
+            Self::Unfit(_) => None,
+        }
+    }
 }
 
 /// Where one setting is drawn from.
@@ -62,11 +78,22 @@ impl Space {
                     if matches!(range, Range::Log(_)) && *low <= 0.0 {
                         return Err(empty("a logarithmic range lies above 0"));
                     }
+                    let apart = match range {
+                        Range::Log(_) => high / low,
+                        _ => high - low,
+                    };
+                    if !apart.is_finite() {
+                        return Err(empty("its ends are too far apart to draw between them"));
+                    }
                 }
             }
         }
         for (key, value) in self.extremes() {
-            apply(settings, &BTreeMap::from([(key.to_owned(), value)]))?;
+            let drawn = BTreeMap::from([(key.to_owned(), value)]);
+            apply(settings, &drawn).map_err(|error| match error {
+                SpaceError::Unfit(why) => SpaceError::Value(key.to_owned(), why),
+                other => other,
+            })?;
         }
         Ok(())
     }
@@ -177,7 +204,12 @@ mod tests {
                 "flip_advantage: there is no such",
             ),
             (r#"{"hidden": {"of": []}}"#, "hidden: one value"),
-            (r#"{"hidden": {"of": ["wide"]}}"#, "does not fit"),
+            (r#"{"hidden": {"of": ["wide"]}}"#, "hidden: invalid type"),
+            (r#"{"gamma": {"log": [1e-300, 1e300]}}"#, "gamma: its ends"),
+            (
+                r#"{"gamma": {"linear": [-1e308, 1e308]}}"#,
+                "gamma: its ends",
+            ),
             (r#"{"gamma": {"linear": [1, 0]}}"#, "gamma: the first"),
             (r#"{"clip": {"log": [0, 1]}}"#, "clip: a logarithmic"),
         ] {
