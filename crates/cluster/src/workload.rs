@@ -12,6 +12,7 @@ use std::f64::consts::TAU;
 
 use rand_distr::{Distribution, StandardNormal};
 
+pub(crate) use capacity::visits_from;
 pub use capacity::{capacity, visits};
 pub use variant::training_variant;
 

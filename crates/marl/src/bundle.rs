@@ -28,9 +28,9 @@ use crate::{
 /// Version of the two files.
 const FORMAT: u32 = 1;
 /// Weights.
-const WEIGHTS: &str = "policy.safetensors";
+pub const WEIGHTS: &str = "policy.safetensors";
 /// Manifest.
-const MANIFEST: &str = "policy.json";
+pub const MANIFEST: &str = "policy.json";
 
 /// What `policy.json` says about the weights beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

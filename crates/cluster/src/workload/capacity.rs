@@ -8,15 +8,23 @@ use crate::scenario::{Call, Scenario, Service};
 /// on a call cycle, which `check` refuses, are not visited.
 #[must_use]
 pub fn visits(scenario: &Scenario) -> Vec<f64> {
-    flow(scenario, |call| call.probability)
+    visits_from(scenario, &scenario.entries())
+}
+
+/// The same of requests to `entries` alone.
+pub(crate) fn visits_from(scenario: &Scenario, entries: &[usize]) -> Vec<f64> {
+    flow(scenario, entries, |call| call.probability)
 }
 
 /// The same with `times` calls for every request that a service gets.
-pub(super) fn flow(scenario: &Scenario, times: impl Fn(&Call) -> f64) -> Vec<f64> {
+pub(super) fn flow(
+    scenario: &Scenario,
+    entries: &[usize],
+    times: impl Fn(&Call) -> f64,
+) -> Vec<f64> {
     let count = scenario.services.len();
-    let entries = scenario.entries();
     let mut visits = vec![0.0; count];
-    for &entry in &entries {
+    for &entry in entries {
         visits[entry] = 1.0 / entries.len() as f64;
     }
     let calls: Vec<Vec<(usize, f64)>> = scenario

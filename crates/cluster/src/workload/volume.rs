@@ -97,7 +97,7 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Unplayable> {
         peak = peak.max(rate);
         sum += rate;
     }
-    let tries = flow(scenario, |call| {
+    let tries = flow(scenario, &scenario.entries(), |call| {
         call.probability * f64::from(1 + call.retries)
     });
     let requests = sum * tries.iter().sum::<f64>();

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use karma_cluster::scenario;
-use karma_marl::{bundle::Bundle, onnx};
+use karma_marl::{
+    bundle::{Bundle, MANIFEST, WEIGHTS},
+    onnx,
+};
 use serde_json::json;
 
 use crate::{
@@ -15,10 +18,6 @@ use crate::{
     status::{Blame, ExitStatus, Failure, Outcome},
     words::recorded,
 };
-
-/// Names of the files of a policy.
-const MANIFEST: &str = "policy.json";
-const WEIGHTS: &str = "policy.safetensors";
 
 /// Writes the policy that `args` name as ONNX, and examples where asked.
 pub(crate) fn export(args: &ExportArgs) -> Outcome {

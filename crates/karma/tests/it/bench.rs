@@ -100,6 +100,7 @@ fn the_trainer_is_timed_in_the_twin_of_a_run() {
         assert!(row[key].as_f64().is_some_and(|v| v > 0.0), "{key}: {row}");
     }
     for (arguments, says) in [
+        (&["--run", "runs/tiny"][..], "--task twin"),
         (&["--task", "twin"][..], "--run"),
         (
             &["--task", "twin", "--run", "nowhere"],

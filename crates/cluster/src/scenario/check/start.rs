@@ -14,11 +14,7 @@ pub(super) fn overloads(scenario: &Scenario) -> Vec<Finding> {
     let Some((context, load)) = loads.max_by(|a, b| a.1.total_cmp(&b.1)) else {
         return Vec::new();
     };
-    let of_context = if scenario.contexts.is_empty() {
-        String::new()
-    } else {
-        format!(" in context {context}")
-    };
+    let of_context = of_context(scenario, context);
     let mut found = Vec::new();
     let services = scenario.services.iter().zip(Times::of(scenario));
     for ((i, (service, times)), visits) in services.enumerate().zip(visits(scenario)) {
@@ -70,11 +66,7 @@ pub(super) fn crowded(scenario: &Scenario) -> Option<Finding> {
         let (needed, there, unit) = asked
             .into_iter()
             .find(|(needed, there, _)| *needed > there * (1.0 + 1e-9))?;
-        let of_context = if scenario.contexts.is_empty() {
-            String::new()
-        } else {
-            format!(" in context {context}")
-        };
+        let of_context = of_context(scenario, context);
         let message = format!(
             "the replicas at the start request {needed}{unit}, there is {there}{unit}{of_context}: \
              some stay pending"
@@ -82,6 +74,15 @@ pub(super) fn crowded(scenario: &Scenario) -> Option<Finding> {
         let hint = "add machines, or start with fewer replicas";
         Some(Finding::new("nodes", message, hint))
     })
+}
+
+/// Where something was found, for scenarios that have contexts.
+fn of_context(scenario: &Scenario, context: &str) -> String {
+    if scenario.contexts.is_empty() {
+        String::new()
+    } else {
+        format!(" in context {context}")
+    }
 }
 
 /// A rate with as many digits as say something.

@@ -2,7 +2,10 @@
 //! with a server held.
 
 use super::{Finding, Scenario};
-use crate::scenario::{Call, CallMode, Discipline, Service};
+use crate::{
+    scenario::{Call, CallMode, Discipline, Service},
+    workload::visits_from,
+};
 
 /// Mean times of a request at one service without any queue, in seconds.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +17,7 @@ pub(super) struct Times {
     /// With its server held.
     held: f64,
     /// The services whose answers a held server waits for.
-    pub(super) waits_for: Vec<String>,
+    waits_for: Vec<String>,
 }
 
 impl Times {
@@ -106,15 +109,7 @@ pub(super) fn hopeless(scenario: &Scenario) -> Vec<Finding> {
 
 /// What each service adds to the time of a request to `entry`, in seconds.
 fn shares(scenario: &Scenario, entry: usize, times: &[Times]) -> Vec<f64> {
-    let mut visits = vec![0.0; times.len()];
-    visits[entry] = 1.0;
-    for (i, service) in scenario.services.iter().enumerate() {
-        for call in &service.calls {
-            if let Some(to) = scenario.service_index(&call.to) {
-                visits[to] += visits[i] * call.probability;
-            }
-        }
-    }
+    let visits = visits_from(scenario, &[entry]);
     let added = |(visits, times): (f64, &Times)| visits * times.own;
     visits.into_iter().zip(times).map(added).collect()
 }

@@ -17,7 +17,7 @@ use crate::{
     console, interrupt, organization,
     run_dir::SCENARIO,
     status::{Blame, ExitStatus, Failure, Outcome},
-    threads,
+    threads, words,
 };
 
 /// Environments that one thread plays at a time.
@@ -138,6 +138,9 @@ impl Row {
 fn train(args: &TrainBench) -> Outcome<Row> {
     match args.task {
         Task::SimpleSpread => {
+            if args.run.is_some() {
+                return Err(Failure::refused("--run is for the twin").hint("add --task twin"));
+            }
             let agents = args.agents.map_or(simple_spread::AGENTS, |n| n as usize);
             let envs = args.envs.unwrap_or(64) as usize;
             let settings = spread_settings(args);
@@ -287,7 +290,7 @@ fn twin(args: &TrainBench) -> Outcome<(Vec<TwinEnv>, Settings)> {
     let guides = organization::guides(organization.as_deref(), &scenario)?;
     let twin = Twin::load(&run.join("model"))
         .refuse()
-        .map_err(|failure| failure.hint(format!("karma fit SCENARIO --out {}", run.display())))?;
+        .map_err(|failure| failure.hint(format!("karma fit {}", words::recorded(run))))?;
     twin.fits(&scenario).refuse()?;
     let train = &mut scenario.train;
     train.iterations = args.iterations;
