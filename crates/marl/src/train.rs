@@ -8,6 +8,7 @@ mod checkpoint;
 pub mod dqn;
 pub mod env;
 mod fault;
+mod greedy;
 mod logits;
 pub mod mappo;
 mod net;
@@ -25,6 +26,7 @@ use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
 
 pub use fault::Fault;
+pub use greedy::play_greedily;
 pub use net::Net;
 pub use norm::ValueNorm;
 pub use run::{Plan, Run};

@@ -71,7 +71,7 @@ pub struct DqnMetrics {
 #[derive(Debug)]
 pub struct Dqn<E> {
     /// Values of choices, from what an agent sees. Taken as logits they are a policy: see
-    /// [`play_greedily`](super::mappo::play_greedily).
+    /// [`play_greedily`](super::play_greedily).
     pub nets: Vec<Net>,
     /// Iterations done.
     pub iteration: u32,

@@ -32,7 +32,6 @@ use super::{
     view::{Shape, View},
 };
 
-pub use player::play_greedily;
 pub use settings::{CriticInput, Settings};
 
 /// The networks with their optimisers, the environments, and the newest rollout.

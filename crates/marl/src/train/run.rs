@@ -14,7 +14,8 @@ use super::{
     Fault, IterationMetrics, Net,
     checkpoint::{self, Progress},
     env::VecEnv,
-    mappo::{Mappo, play_greedily},
+    greedy::play_greedily,
+    mappo::Mappo,
     tensorboard,
 };
 use crate::{

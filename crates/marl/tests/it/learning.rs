@@ -4,7 +4,8 @@ use karma_marl::train::{
     IterationMetrics,
     dqn::{self, Dqn},
     env::{Joint, VecEnv},
-    mappo::{Mappo, Settings, play_greedily},
+    mappo::{Mappo, Settings},
+    play_greedily,
 };
 use karma_nn::Mlp;
 

@@ -1,9 +1,8 @@
-//! Playing: choices drawn from the policy, or its likeliest ones.
+//! Playing: choices drawn from the policy.
 
 use karma_cluster::seed::derive;
 use karma_nn::categorical::Distributions;
 use rand::Rng;
-use rayon::prelude::*;
 
 use super::memory::Memory;
 use crate::train::{
@@ -155,50 +154,4 @@ impl Lane {
             .heads
             .score(&self.of, choices, log_probs, &mut self.entropy);
     }
-}
-
-/// Plays the greedy policy and gives the mean team reward per step.
-///
-/// # Errors
-/// [`Fault`] where a logit or a reward is not finite.
-pub fn play_greedily<E: VecEnv>(
-    envs: &mut [E],
-    actors: &[Net],
-    steps: usize,
-) -> Result<f64, Fault> {
-    let count: usize = envs.iter().map(VecEnv::envs).sum();
-    let sums: Vec<f64> = envs
-        .par_iter_mut()
-        .map(|env| sum_greedily(env, actors, steps))
-        .collect::<Result<_, _>>()?;
-    let mean = sums.iter().sum::<f64>() / (steps * count) as f64;
-    if mean.is_finite() {
-        Ok(mean)
-    } else {
-        Err(Fault {
-            step: steps,
-            agent: None,
-            term: "reward",
-        })
-    }
-}
-
-fn sum_greedily<E: VecEnv>(env: &mut E, actors: &[Net], steps: usize) -> Result<f64, Fault> {
-    let (shape, envs) = (Shape::of(env), env.envs());
-    let (mut seen, mut lane) = (Seen::default(), Lane::default());
-    seen.resize(shape, envs);
-    let (mut masks, mut choices) = (vec![0; envs * shape.joint()], vec![0; envs * shape.joint()]);
-    let mut outcome = Outcome::new(envs, shape.agents);
-    let mut sum = 0.0;
-    for step in 0..steps {
-        seen.look(shape, env, 0);
-        env.masks(&mut masks);
-        lane.decide(shape, actors, (&seen, 0), &masks)
-            .map_err(|bad| Fault::of_logits(step, bad))?;
-        shape.heads.mode(&lane.of, &mut choices);
-        env.step(&choices, &mut outcome);
-        sum += outcome.rewards.iter().map(|r| f64::from(*r)).sum::<f64>();
-        env.reset_ended();
-    }
-    Ok(sum)
 }
