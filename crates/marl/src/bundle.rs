@@ -26,7 +26,9 @@ use crate::{
 };
 
 /// Version of the two files.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The version before, of one actor that all agents share; it is still read.
+const ONE_ACTOR: u32 = 1;
 /// Weights.
 pub const WEIGHTS: &str = "policy.safetensors";
 /// Manifest.
@@ -113,6 +115,27 @@ fn first_difference(path: &str, found: &Value, expected: &Value) -> Option<[Stri
     }
 }
 
+/// What the tensors of an actor are called: `actor`, with its number where there are several.
+fn prefix(layout: &Layout, index: usize) -> String {
+    if layout.actors() == 1 {
+        return "actor".to_owned();
+    }
+    format!("actor.{index}")
+}
+
+/// Brings the manifest of one shared actor to the form of today.
+fn upgrade(raw: &mut Value) {
+    if raw["format"] != json!(ONE_ACTOR) {
+        return;
+    }
+    let agents = raw["layout"]["agents"].as_array().map_or(0, Vec::len);
+    if let Some(layout) = raw["layout"].as_object_mut() {
+        layout.insert("sharing".to_owned(), json!(vec![0; agents]));
+        layout.insert("joint".to_owned(), json!(false));
+        raw["format"] = json!(FORMAT);
+    }
+}
+
 /// Writes `policy.safetensors` and `policy.json` into `dir`. `organization` is the text of the
 /// organisation file, empty without one; only its hash is kept.
 ///
@@ -121,7 +144,9 @@ fn first_difference(path: &str, found: &Value, expected: &Value) -> Option<[Stri
 pub fn save(policy: &Policy, scenario: &Scenario, organization: &str, dir: &Path) -> Result<()> {
     let (weights, manifest) = (dir.join(WEIGHTS), dir.join(MANIFEST));
     let mut archive = Archive::default();
-    policy.actor.export("actor", &mut archive);
+    for (index, actor) in policy.actors.iter().enumerate() {
+        actor.export(&prefix(&policy.layout, index), &mut archive);
+    }
     let bytes = store::to_bytes(&archive).map_err(|e| MarlError::broken(&weights, e))?;
     let contents = Manifest {
         format: FORMAT,
@@ -173,7 +198,9 @@ impl Bundle {
         let (weights, path) = (dir.join(WEIGHTS), dir.join(MANIFEST));
         let text = fs::read_to_string(&path).map_err(|e| MarlError::file(&path, e))?;
         let bytes = fs::read(&weights).map_err(|e| MarlError::file(&weights, e))?;
-        let raw: Value = serde_json::from_str(&text).map_err(|e| MarlError::broken(&path, e))?;
+        let mut raw: Value =
+            serde_json::from_str(&text).map_err(|e| MarlError::broken(&path, e))?;
+        upgrade(&mut raw);
         // The version first: another one may have other keys. Then what this build encodes.
         for (what, found, expected) in [
             ("format", &raw["format"], json!(FORMAT)),
@@ -206,28 +233,29 @@ impl Bundle {
             return Err(MarlError::broken(&path, reason));
         }
         let archive = store::from_bytes(&bytes).map_err(|e| MarlError::broken(&weights, e))?;
-        let actor = Mlp::import(manifest.layout.shape.clone(), "actor", &archive)
-            .map_err(|e| MarlError::broken(&weights, e))?;
         let layout = manifest.layout.clone();
+        let actors = (0..layout.actors())
+            .map(|index| Mlp::import(layout.shape.clone(), &prefix(&layout, index), &archive))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|e| MarlError::broken(&weights, e))?;
         Ok(Self {
-            policy: Policy { layout, actor },
+            policy: Policy { layout, actors },
             manifest,
             path,
         })
     }
 
     /// Checks that the policy's numbers mean the same in `scenario` and under the organisation whose
-    /// text is `organization`, empty without one.
+    /// text is `organization`, empty without one. How many actors it has, who shares them and how
+    /// wide they are is the policy's own affair.
     ///
     /// # Errors
     /// [`MarlError::Mismatch`] with the first difference.
     pub fn check(&self, scenario: &Scenario, organization: &str) -> Result<()> {
         let manifest = &self.manifest;
-        let mut expected = Layout::new(scenario, 1);
-        expected
-            .shape
-            .hidden
-            .clone_from(&manifest.layout.shape.hidden);
+        let own = &manifest.layout;
+        let (sharing, hidden) = (own.sharing.clone(), own.shape.hidden.clone());
+        let expected = Layout::shaped(scenario, sharing, own.joint, hidden);
         let asked = sha256(organization.as_bytes());
         let difference = first_difference("", &manifest.meaning, &meaning(scenario))
             .or_else(|| first_difference("layout", &json!(manifest.layout), &json!(expected)))
@@ -250,10 +278,21 @@ impl Bundle {
     }
 }
 
-/// Whether a network of `layout` reads and writes what its names say, and can lie in a file of
-/// `bytes`: asked before memory is taken for it.
+/// Whether the networks of `layout` read and write what its names say, and can lie in a file of
+/// `bytes`: asked before memory is taken for them.
 fn fits(layout: &Layout, bytes: usize) -> bool {
     let (services, agents) = (layout.services.len(), layout.agents.len());
+    // Every agent has an actor, numbered as agents first use them.
+    let mut actors = 0;
+    let is_shared = layout.sharing.len() == agents
+        && layout.sharing.iter().all(|actor| {
+            actors += usize::from(*actor == actors);
+            *actor < actors
+        });
+    if services == 0 || agents == 0 || !is_shared || (layout.joint && actors != 1) {
+        return false;
+    }
+    let together = if layout.joint { agents } else { 1 };
     let shape = &layout.shape;
     let widths: Vec<u128> = std::iter::once(shape.inputs)
         .chain(shape.hidden.iter().copied())
@@ -264,10 +303,8 @@ fn fits(layout: &Layout, bytes: usize) -> bool {
     let needed = widths
         .windows(2)
         .fold(0_u128, |sum, pair| sum.saturating_add(size(pair)));
-    services > 0
-        && agents > 0
-        && shape.inputs == services * layout.per_service + agents
-        && shape.outputs == services * layout.choices
+    shape.inputs == services * layout.per_service + layout.askers()
+        && shape.outputs == together * services * layout.choices
         && !widths.contains(&0)
-        && needed <= bytes as u128
+        && needed.saturating_mul(actors as u128) <= bytes as u128
 }

@@ -1,7 +1,7 @@
 //! Policies as ONNX files, to be served elsewhere.
 //!
 //! Three steps of the team's way from observation to action are in the graph: which agent asks, the
-//! network, and the masked heads. Encoding what is measured, asking the guides for masks and adding
+//! networks, and the masked heads. Encoding what is measured, asking the guides for masks and adding
 //! up the agents' changes stay with whoever serves it.
 //!
 //! | value | kind and shape | what it is |
@@ -20,7 +20,7 @@ mod examples;
 mod proto;
 
 use karma_cluster::{Encoder, action};
-use karma_nn::{Activation, MlpShape};
+use karma_nn::{Activation, Mlp};
 use prost::Message;
 use serde_json::json;
 
@@ -72,8 +72,8 @@ pub fn to_bytes(bundle: &Bundle) -> Vec<u8> {
         ir_version: IR_VERSION,
         producer_name: "karma".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        doc_string: "A team of agents that share one policy: masked log-probabilities and the \
-                     likeliest choice of every agent for every service."
+        doc_string: "A team of agents: masked log-probabilities and the likeliest choice of every \
+                     agent for every service."
             .to_owned(),
         graph: Some(graph(&bundle.policy)),
         opset_import: vec![OperatorSetIdProto {
@@ -130,7 +130,7 @@ fn graph(policy: &Policy) -> GraphProto {
             "The likeliest allowed choice, the first of equals.",
         ),
     ];
-    let network = add_network(&mut graph, policy, width);
+    let network = add_networks(&mut graph, policy, width);
     let shape: Vec<i64> = [0].into_iter().chain(heads.map(size)).collect();
     graph.initializer.push(integers("logits.shape", &shape));
     graph.node("Reshape", &[&network, "logits.shape"], "logits");
@@ -148,39 +148,70 @@ fn graph(policy: &Policy) -> GraphProto {
     graph
 }
 
-/// Adds the network and returns the name of its result, batch × agents × outputs.
+/// Adds the networks and returns the name of their result, batch × askers × outputs.
+fn add_networks(graph: &mut GraphProto, policy: &Policy, width: usize) -> String {
+    let layout = &policy.layout;
+    graph
+        .initializer
+        .push(integers("observation.agent_axis", &[1]));
+    graph.node(
+        "Unsqueeze",
+        &["observation", "observation.agent_axis"],
+        "observation.rows",
+    );
+    if let [actor] = &policy.actors[..] {
+        let askers: Vec<usize> = layout.askers_of(0).collect();
+        return add_network(graph, "actor", actor, (width, &askers));
+    }
+    let (mut results, mut order) = (Vec::new(), Vec::new());
+    for (index, actor) in policy.actors.iter().enumerate() {
+        let (name, first) = (format!("actor.{index}"), order.len());
+        order.extend(layout.askers_of(index));
+        results.push(add_network(graph, &name, actor, (width, &order[first..])));
+    }
+    let results: Vec<&str> = results.iter().map(String::as_str).collect();
+    let agent_axis = [("axis", 1)];
+    graph
+        .node("Concat", &results, "actors.by_actor")
+        .set(&agent_axis);
+    // Where each agent's row lies among those of actor after actor.
+    let place = |agent| order.iter().position(|of| *of == agent).map_or(0, size);
+    let places: Vec<i64> = (0..order.len()).map(place).collect();
+    graph.initializer.push(integers("actors.places", &places));
+    graph
+        .node("Gather", &["actors.by_actor", "actors.places"], "actors")
+        .set(&agent_axis);
+    "actors".to_owned()
+}
+
+/// Adds one network for `askers` and returns the name of its result, batch × askers × outputs.
 ///
 /// What a row of the first layer adds for "agent a asks" is row `width + a` of its weights. Added
 /// to the biases, it gives biases per agent, and the observation goes through the layer once for
 /// all agents.
-fn add_network(graph: &mut GraphProto, policy: &Policy, width: usize) -> String {
-    let agents = policy.layout.agents.len();
-    let MlpShape { activation, .. } = policy.actor.shape();
-    graph
-        .initializer
-        .push(integers("observation.agent_axis", &[1]));
+fn add_network(
+    graph: &mut GraphProto,
+    name: &str,
+    actor: &Mlp,
+    (width, askers): (usize, &[usize]),
+) -> String {
     let mut newest = "observation.rows".to_owned();
-    graph.node(
-        "Unsqueeze",
-        &["observation", "observation.agent_axis"],
-        &newest,
-    );
-    for layer in 0..policy.actor.layers() {
-        let (mut weights, mut biases) = policy.actor.layer(layer);
+    for layer in 0..actor.layers() {
+        let (mut weights, mut biases) = actor.layer(layer);
         let outputs = biases.len();
         let mut bias_shape = vec![outputs];
         if layer == 0 {
             let asks = weights.split_off(width * outputs);
+            let asks = askers.iter().map(|a| &asks[a * outputs..(a + 1) * outputs]);
             biases = asks
-                .chunks_exact(outputs)
                 .flat_map(|row| row.iter().zip(&biases).map(|(asks, bias)| asks + bias))
                 .collect();
-            bias_shape = vec![agents, outputs];
+            bias_shape = vec![askers.len(), outputs];
         }
         let inputs = weights.len() / outputs;
         let names = ["weight", "bias", "product", "sum", "activation"];
         let [weight, bias, product, sum, active] =
-            names.map(|name| format!("actor.{layer}.{name}"));
+            names.map(|part| format!("{name}.{layer}.{part}"));
         let constants = [
             floats(&weight, &[inputs, outputs], &weights),
             floats(&bias, &bias_shape, &biases),
@@ -189,8 +220,8 @@ fn add_network(graph: &mut GraphProto, policy: &Policy, width: usize) -> String 
         graph.node("MatMul", &[&newest, &weight], &product);
         graph.node("Add", &[&product, &bias], &sum);
         newest = sum;
-        if layer + 1 < policy.actor.layers() {
-            let operator = match activation {
+        if layer + 1 < actor.layers() {
+            let operator = match actor.shape().activation {
                 Activation::Tanh => "Tanh",
                 Activation::Relu => "Relu",
             };

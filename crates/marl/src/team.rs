@@ -27,7 +27,7 @@ pub struct TeamDecision {
     pub finite: bool,
 }
 
-/// A team of agents with one policy: greedy, masked, deterministic.
+/// A team of agents with its policy: greedy, masked, deterministic.
 #[derive(Clone, Debug)]
 pub struct Team {
     /// The newest decision.
@@ -102,7 +102,7 @@ impl Team {
 
     /// Writes choices and unmasked choices of the newest logits.
     fn choose(&mut self) {
-        let (heads, level) = (self.heads(), self.policy.actor.level());
+        let (heads, level) = (self.heads(), self.policy.level());
         let count = self.policy.layout.agents.len() * heads.heads;
         let last = &mut self.last;
         last.choices.resize(count, HOLD);

@@ -33,6 +33,7 @@ pub use run::{Plan, Run};
 pub use twin_env::TwinEnv;
 
 use crate::{Guides, Policy, bundle::sha256, error::Result, policy::Layout};
+use env::{Joint, VecEnv};
 use mappo::Mappo;
 
 /// One line of `metrics.jsonl`.
@@ -76,11 +77,19 @@ pub struct IterationMetrics {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
 }
+
 /// Trains a team in a twin.
 #[derive(Debug)]
 pub struct Trainer {
-    run: Run<TwinEnv>,
+    run: Kind,
     layout: Layout,
+}
+
+/// Who learns: agents, or one for all of them.
+#[derive(Debug)]
+enum Kind {
+    Agents(Box<Run<TwinEnv>>),
+    Joint(Box<Run<Joint<TwinEnv>>>),
 }
 
 /// Games per context that a policy is validated on.
@@ -96,17 +105,16 @@ impl Trainer {
         settings: &TrainSettings,
         seed: u64,
     ) -> Self {
-        let layout = Layout::new(scenario, settings.hidden as usize);
+        let layout = Layout::of(scenario, settings);
         let games = |count, name| {
             let seed = derive_seed(seed, name, 0);
             TwinEnv::parts(twin, scenario, guides, count, seed)
         };
-        let mappo = Mappo::new(
+        let validation = VALIDATION_GAMES * scenario.contexts.len().max(1);
+        let envs = [
             games(settings.games as usize, "games"),
-            settings.into(),
-            seed,
-        );
-        debug_assert_eq!(*mappo.actors[0].mlp.shape(), layout.shape);
+            games(validation, "validation games"),
+        ];
         let print = serde_json::json!([scenario, settings, seed]).to_string();
         let plan = Plan {
             iterations: settings.iterations,
@@ -116,8 +124,15 @@ impl Trainer {
             fingerprint: sha256(print.as_bytes()),
             agents: layout.agents.clone(),
         };
-        let validation = VALIDATION_GAMES * scenario.contexts.len().max(1);
-        let run = Run::new(mappo, games(validation, "validation games"), plan);
+        let mut settings = mappo::Settings::from(settings);
+        let run = if layout.joint {
+            let envs = envs.map(|parts| parts.into_iter().map(Joint::new).collect());
+            let agents = vec!["all as one".to_owned()];
+            Kind::Joint(run(envs, settings, Plan { agents, ..plan }, seed, &layout))
+        } else {
+            settings.sharing.clone_from(&layout.sharing);
+            Kind::Agents(run(envs, settings, plan, seed, &layout))
+        };
         Self { run, layout }
     }
 
@@ -134,11 +149,28 @@ impl Trainer {
         each: &mut dyn FnMut(&IterationMetrics),
         dir: &Path,
     ) -> Result<Policy> {
-        let mut actors = self.run.train(watch, each, dir)?;
         Ok(Policy {
+            actors: match &mut self.run {
+                Kind::Agents(run) => run.train(watch, each, dir)?,
+                Kind::Joint(run) => run.train(watch, each, dir)?,
+            },
             layout: self.layout.clone(),
-            // All agents share one network.
-            actor: actors.swap_remove(0),
         })
     }
+}
+
+/// A run in `envs`, the games and those for validation, of actors that fit `layout`.
+fn run<E: VecEnv>(
+    [games, validation]: [Vec<E>; 2],
+    settings: mappo::Settings,
+    plan: Plan,
+    seed: u64,
+    layout: &Layout,
+) -> Box<Run<E>> {
+    let mappo = Mappo::new(games, settings, seed);
+    debug_assert!(
+        mappo.actors.len() == layout.actors()
+            && mappo.actors.iter().all(|a| *a.mlp.shape() == layout.shape)
+    );
+    Box::new(Run::new(mappo, validation, plan))
 }

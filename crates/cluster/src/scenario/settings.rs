@@ -90,10 +90,44 @@ pub struct TwinSettings {
     pub epochs: u32,
 }
 
+/// How the team is trained. Variants differ in what critics read, in who decides and in how often
+/// a rollout is used; everything else is one and the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    /// MAPPO: an actor per agent or shared, one critic that values the state for every agent.
+    #[default]
+    Mappo,
+    /// Independent PPO: every agent learns by itself, with a critic that sees what it sees.
+    Ippo,
+    /// PPO of a single agent: one actor makes the choices of all agents together.
+    Ppo,
+    /// Advantage actor-critic: MAPPO with one pass over a rollout in one minibatch, without clips;
+    /// `epochs`, `minibatches` and `clip` count for nothing.
+    A2c,
+}
+
+/// Which agents share an actor (and a critic of their own, where the algorithm has one).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of one role.
+    Role,
+    /// None: each has its own.
+    Agent,
+}
+
 /// Training (phase 2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSettings {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// Which agents share a network.
+    pub sharing: Sharing,
     /// Iterations of rollout and update.
     #[schemars(range(min = 1, max = 1000000))]
     pub iterations: u32,
@@ -239,6 +273,8 @@ impl Default for TwinSettings {
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
+            algorithm: Algorithm::default(),
+            sharing: Sharing::default(),
             iterations: 200,
             games: 128,
             steps: 60,

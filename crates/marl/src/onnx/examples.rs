@@ -41,7 +41,7 @@ pub fn examples(policy: &Policy, model: &[u8]) -> Value {
     json!({
         "format": FORMAT,
         "model_sha256": sha256(model),
-        "feature_level": policy.actor.level().name(),
+        "feature_level": policy.level().name(),
         "forbidden": FORBIDDEN,
         "observation": nested(&inputs.observations, &[inputs.width]),
         "masks": nested(&allowed, &heads),
@@ -90,7 +90,7 @@ fn masked(policy: &Policy, logits: &[f32], masks: &[u8]) -> (Vec<f32>, Vec<u8>) 
     // Heads know nothing of each other: each is a row of its own, so that one can be scored alone.
     let head = Heads { heads: 1, choices };
     let mut distributions = Distributions::default();
-    head.evaluate(policy.actor.level(), logits, masks, &mut distributions);
+    head.evaluate(policy.level(), logits, masks, &mut distributions);
     let mut actions = vec![0; masks.len()];
     head.mode(&distributions, &mut actions);
     let mut log_probabilities = vec![0.0; logits.len()];

@@ -1,10 +1,13 @@
 use std::{collections::BTreeMap, path::Path};
 
-use karma_cluster::{Scenario, scenario};
+use karma_cluster::{
+    Scenario,
+    scenario::{self, Algorithm, Sharing},
+};
 use karma_nn::MlpShape;
 
 use super::*;
-use crate::bundle;
+use crate::{bundle, policy::PolicyScratch};
 
 /// The shipped pipeline with three of its agents.
 fn pipeline() -> Scenario {
@@ -25,7 +28,11 @@ fn bundle(name: &str, activation: Activation) -> Bundle {
         ..policy.layout.shape
     };
     let mut rng = karma_cluster::seed::derive(5, "actor", 0);
-    policy.actor = karma_nn::Mlp::new(policy.layout.shape.clone(), &mut rng, 1.0);
+    policy.actors = vec![karma_nn::Mlp::new(
+        policy.layout.shape.clone(),
+        &mut rng,
+        1.0,
+    )];
     let name = format!("karma-marl-onnx-{name}-{}", std::process::id());
     let dir = std::env::temp_dir().join(name);
     bundle::save(&policy, &scenario, "text", &dir).unwrap();
@@ -122,7 +129,7 @@ fn who_asks_is_in_the_biases_of_the_first_layer() {
         .iter()
         .map(|tensor| (tensor.name.as_str(), tensor))
         .collect();
-    let (weights, biases) = bundle.policy.actor.layer(0);
+    let (weights, biases) = bundle.policy.actors[0].layer(0);
     assert_eq!(constants["actor.0.weight"].dims, [72, 24]);
     assert_eq!(numbers(constants["actor.0.weight"]), weights[..72 * 24]);
     assert_eq!(constants["actor.0.bias"].dims, [3, 24]);
@@ -131,7 +138,7 @@ fn who_asks_is_in_the_biases_of_the_first_layer() {
         let expected = weights[72 * 24 + slot] + biases[slot % 24];
         assert_eq!(*baked, expected, "{slot}");
     }
-    let (weights, biases) = bundle.policy.actor.layer(2);
+    let (weights, biases) = bundle.policy.actors[0].layer(2);
     assert_eq!(constants["actor.2.weight"].dims, [16, 28]);
     assert_eq!(numbers(constants["actor.2.weight"]), weights);
     assert_eq!(numbers(constants["actor.2.bias"]), biases);
@@ -211,4 +218,81 @@ fn examples_obey_their_masks() {
         }
     }
     assert!(forbidden > 1000, "{forbidden}");
+}
+
+/// What a policy's graph gives for one observation with everything allowed, worked out here.
+fn evaluated(graph: &GraphProto, observation: &[f32]) -> Vec<f32> {
+    let constant = |name: &str| graph.initializer.iter().find(|c| c.name == name).unwrap();
+    let mut known: BTreeMap<String, (usize, Vec<f32>)> = BTreeMap::new();
+    known.insert(
+        "observation.rows".to_owned(),
+        (observation.len(), observation.to_vec()),
+    );
+    for node in &graph.node {
+        let of = |at: usize| known[&node.input[at]].clone();
+        let made = match node.op_type.as_str() {
+            "MatMul" => {
+                let (width, rows) = of(0);
+                let weights = numbers(constant(&node.input[1]));
+                let outputs = weights.len() / width;
+                let rows = rows.chunks_exact(width).flat_map(|row| {
+                    let weights = &weights;
+                    (0..outputs).map(move |n| {
+                        let terms = row.iter().enumerate();
+                        terms
+                            .map(|(k, x)| x * weights[k * outputs + n])
+                            .sum::<f32>()
+                    })
+                });
+                (outputs, rows.collect())
+            }
+            "Add" => {
+                let ((width, rows), biases) = (of(0), numbers(constant(&node.input[1])));
+                let count = rows.len().max(biases.len());
+                let sums = (0..count).map(|i| rows[i % rows.len()] + biases[i % biases.len()]);
+                (width, sums.collect())
+            }
+            "Tanh" => (of(0).0, of(0).1.iter().map(|x| x.tanh()).collect()),
+            "Concat" => {
+                let parts = (0..node.input.len()).flat_map(|at| of(at).1);
+                (of(0).0, parts.collect())
+            }
+            "Gather" => {
+                let (width, rows) = of(0);
+                let places = &constant(&node.input[1]).raw_data;
+                let places = places.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b));
+                let places =
+                    places.map(|place| place as usize * width..(place as usize + 1) * width);
+                (width, places.flat_map(|span| rows[span].to_vec()).collect())
+            }
+            "Reshape" => return of(0).1,
+            _ => continue,
+        };
+        known.insert(node.output[0].clone(), made);
+    }
+    Vec::new()
+}
+
+#[test]
+fn every_agent_gets_the_logits_of_its_own_actor() {
+    for (algorithm, sharing) in [
+        (Algorithm::Mappo, Sharing::All),
+        (Algorithm::Mappo, Sharing::Role),
+        (Algorithm::Mappo, Sharing::Agent),
+        (Algorithm::Ppo, Sharing::All),
+    ] {
+        let mut scenario = pipeline();
+        scenario.team.agents[2].role = scenario.team.agents[0].role.clone();
+        (scenario.train.algorithm, scenario.train.sharing) = (algorithm, sharing);
+        let policy = Policy::untrained(&scenario, 24, 3);
+        let observation: Vec<f32> = (0..72).map(|i| (i as f32).sin()).collect();
+        let mut logits = Vec::new();
+        policy.logits(&observation, &mut PolicyScratch::default(), &mut logits);
+        let served = evaluated(&graph(&policy), &observation);
+        assert_eq!(served.len(), logits.len(), "{algorithm:?} {sharing:?}");
+        for (served, logit) in served.iter().zip(&logits) {
+            let near = (served - logit).abs() < 1e-6;
+            assert!(near, "{algorithm:?} {sharing:?}: {served} for {logit}");
+        }
+    }
 }

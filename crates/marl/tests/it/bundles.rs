@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use karma_cluster::{
+    Scenario,
+    scenario::{Algorithm, Sharing},
+};
 use karma_marl::{MarlError, Policy, bundle};
 
 use crate::{Folder, pipeline};
@@ -87,6 +91,83 @@ fn damaged_files_are_refused_with_their_name() {
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, &text[..100]).unwrap();
     assert!(fault().contains("policy.json"));
-    fs::write(&manifest, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
-    assert!(fault().contains("format is 2, but the scenario has 1"));
+    fs::write(&manifest, text.replace("\"format\": 2", "\"format\": 3")).unwrap();
+    assert!(fault().contains("format is 3, but the scenario has 2"));
+}
+
+/// Policies with one actor for all, several, and one that decides for all agents.
+pub(crate) fn kinds() -> Vec<(Scenario, Policy)> {
+    [
+        (Algorithm::Mappo, Sharing::All),
+        (Algorithm::Mappo, Sharing::Role),
+        (Algorithm::Ippo, Sharing::Agent),
+        (Algorithm::Ppo, Sharing::All),
+    ]
+    .map(|(algorithm, sharing)| {
+        let mut scenario = pipeline();
+        // The first and the last have one role.
+        scenario.team.agents[3].role = scenario.team.agents[0].role.clone();
+        (scenario.train.algorithm, scenario.train.sharing) = (algorithm, sharing);
+        let policy = Policy::untrained(&scenario, 16, 3);
+        (scenario, policy)
+    })
+    .to_vec()
+}
+
+#[test]
+fn several_actors_and_one_for_all_survive_the_round_trip() {
+    let folder = Folder::new("kinds");
+    let mut sharing = Vec::new();
+    for (scenario, policy) in kinds() {
+        bundle::save(&policy, &scenario, "", folder.path()).unwrap();
+        let read = bundle::load(folder.path(), &scenario, "").unwrap();
+        assert_eq!(read, policy);
+        // Who shares is the policy's own affair: it plays where training would share otherwise.
+        bundle::load(folder.path(), &kinds()[0].0, "").unwrap();
+        sharing.push((policy.layout.sharing, policy.actors.len()));
+    }
+    let expected = [
+        (vec![0; 4], 1),
+        (vec![0, 1, 2, 0], 3),
+        (vec![0, 1, 2, 3], 4),
+        (vec![0; 4], 1),
+    ];
+    assert_eq!(sharing, expected);
+}
+
+#[test]
+fn a_bundle_from_before_there_were_several_actors_is_still_read() {
+    let (folder, scenario) = (Folder::new("before"), pipeline());
+    let policy = Policy::untrained(&scenario, 16, 3);
+    bundle::save(&policy, &scenario, "", folder.path()).unwrap();
+    let manifest = folder.path().join("policy.json");
+    let mut raw: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+    raw["format"] = 1.into();
+    let layout = raw["layout"].as_object_mut().unwrap();
+    assert!(layout.remove("sharing").is_some() && layout.remove("joint").is_some());
+    fs::write(&manifest, raw.to_string()).unwrap();
+    assert_eq!(bundle::load(folder.path(), &scenario, "").unwrap(), policy);
+}
+
+#[test]
+fn a_manifest_that_shares_what_is_not_there_is_damaged() {
+    let (folder, (scenario, policy)) = (Folder::new("shares"), kinds().remove(1));
+    let manifest = folder.path().join("policy.json");
+    for (key, value) in [
+        ("sharing", serde_json::json!([0, 1, 2])),
+        ("sharing", serde_json::json!([0, 2, 1, 0])),
+        ("sharing", serde_json::json!([0, 1, 2, u64::MAX])),
+        ("sharing", serde_json::json!([0, 1, 2, 3])),
+        ("joint", true.into()),
+    ] {
+        bundle::save(&policy, &scenario, "", folder.path()).unwrap();
+        let mut raw: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&manifest).unwrap()).unwrap();
+        raw["layout"][key] = value.clone();
+        fs::write(&manifest, raw.to_string()).unwrap();
+        let fault = bundle::load(folder.path(), &scenario, "").unwrap_err();
+        let is_damage = matches!(fault, MarlError::Broken { .. });
+        assert!(is_damage, "{key} {value}: {fault}");
+    }
 }

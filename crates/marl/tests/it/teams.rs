@@ -1,7 +1,11 @@
 //! The team on a cluster, and its trajectories.
 
-use karma_cluster::{Cluster, ClusterError, Controller, Observation, ServiceMetrics, action::HOLD};
-use karma_marl::{Guides, Policy, Team, Trajectories, record};
+use karma_cluster::{
+    Cluster, ClusterError, Controller, Observation, ServiceMetrics,
+    action::{CHOICES, HOLD},
+};
+use karma_marl::{Guides, Policy, Team, Trajectories, policy::PolicyScratch, record};
+use karma_nn::Scratch;
 
 use crate::{Folder, pipeline};
 
@@ -101,9 +105,9 @@ fn a_window_that_cannot_be_seen_is_passed_over() {
 fn logits_that_are_not_finite_are_told_and_change_nothing() {
     let scenario = pipeline();
     let mut policy = Policy::untrained(&scenario, 32, 1);
-    let (weights, mut biases) = policy.actor.layer(2);
+    let (weights, mut biases) = policy.actors[0].layer(2);
     biases[5] = f32::NAN;
-    policy.actor.set_layer(2, &weights, &biases);
+    policy.actors[0].set_layer(2, &weights, &biases);
     let mut team = Team::new(policy, Guides::none(&scenario), &scenario);
     let mut desired = vec![5; 4];
     team.decide(&Obedient::new().observe().unwrap(), &mut desired);
@@ -154,4 +158,29 @@ fn trajectories_survive_the_round_trip_through_parquet() {
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let fault = Trajectories::read_parquet(&path).unwrap_err().to_string();
     assert!(fault.contains("trajectories.parquet"), "{fault}");
+}
+
+#[test]
+fn every_agent_is_decided_for_by_its_own_actor() {
+    for (_, policy) in crate::bundles::kinds() {
+        let layout = &policy.layout;
+        let (services, width) = (4, layout.services.len() * layout.per_service);
+        let observation: Vec<f32> = (0..width).map(|i| (i as f32).sin()).collect();
+        let mut logits = Vec::new();
+        policy.logits(&observation, &mut PolicyScratch::default(), &mut logits);
+        assert_eq!(logits.len(), 4 * services * CHOICES);
+        let row = layout.shape.outputs;
+        for asker in 0..layout.askers() {
+            let mut input = observation.clone();
+            input.extend((0..layout.askers()).map(|a| f32::from(u8::from(a == asker))));
+            let mut alone = vec![0.0; row];
+            policy.actors[layout.sharing[asker]].forward(
+                &input,
+                1,
+                &mut Scratch::default(),
+                &mut alone,
+            );
+            assert_eq!(logits[asker * row..(asker + 1) * row], alone);
+        }
+    }
 }

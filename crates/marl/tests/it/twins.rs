@@ -2,11 +2,15 @@
 
 use std::{fs, path::Path};
 
-use karma_cluster::{Scenario, Silent, Watch, scenario};
+use karma_cluster::{
+    Scenario, Silent, Watch,
+    emulator::Emulator,
+    scenario::{self, Algorithm, Sharing},
+};
 use karma_marl::{
-    Guides, MarlError, Policy,
+    Guides, MarlError, Policy, Team, bundle, record,
     train::{
-        Trainer, TwinEnv,
+        IterationMetrics, Trainer, TwinEnv,
         env::{Outcome, VecEnv},
     },
 };
@@ -100,4 +104,54 @@ fn games_go_on_from_a_snapshot_with_the_same_bits() {
     env.restore(&snapshot).unwrap();
     assert_eq!(play(&mut env), first);
     assert!(env.restore(&snapshot[..40]).is_err());
+}
+
+#[test]
+fn every_algorithm_trains_a_policy_that_a_team_can_play() {
+    let (mut scenario, twin, guides) = smoke();
+    scenario.train.iterations = 2;
+    let agents = scenario.team.agents.len();
+    let mut trained = Vec::new();
+    for (algorithm, sharing, actors) in [
+        (Algorithm::Mappo, Sharing::All, 1),
+        (Algorithm::Mappo, Sharing::Agent, agents),
+        (Algorithm::Ippo, Sharing::All, 1),
+        (Algorithm::Ippo, Sharing::Role, agents),
+        (Algorithm::Ppo, Sharing::All, 1),
+        (Algorithm::A2c, Sharing::All, 1),
+    ] {
+        (scenario.train.algorithm, scenario.train.sharing) = (algorithm, sharing);
+        let name = format!("{algorithm:?}-{sharing:?}");
+        let folders = [1, 2].map(|threads| {
+            let folder = Folder::new(&format!("{name}-{threads}"));
+            let smoke = (scenario.clone(), twin.clone(), guides.clone());
+            let policy = train(&smoke, threads, &Silent, folder.path()).unwrap();
+            (folder, policy)
+        });
+        let [(folder, policy), (_, again)] = folders;
+        assert_eq!(policy, again, "{name}");
+        assert_eq!(policy.actors.len(), actors, "{name}");
+        let metrics = fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+        let last: IterationMetrics = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+        let once = algorithm == Algorithm::A2c;
+        assert_eq!(
+            last.clip_fraction == 0.0 && last.epochs == 1,
+            once,
+            "{name}"
+        );
+        bundle::save(&policy, &scenario, "", folder.path()).unwrap();
+        let read = bundle::load(folder.path(), &scenario, "").unwrap();
+        assert_eq!(read, policy, "{name}");
+        let mut emulator = Emulator::new(&scenario, 1);
+        let mut team = Team::new(read, guides.clone(), &scenario);
+        let played = record(&mut emulator, &mut team, &scenario, "nominal", 1).unwrap();
+        assert!(
+            team.last.finite && !played.episodes[0].windows.is_empty(),
+            "{name}"
+        );
+        trained.push(policy.actors);
+    }
+    for (at, actors) in trained.iter().enumerate() {
+        assert!(!trained[..at].contains(actors), "{at} is like one before");
+    }
 }

@@ -28,10 +28,10 @@ fn idle() -> Scenario {
 /// An untrained team of one agent whose network is `spoil`ed.
 fn team(scenario: &Scenario, spoil: impl Fn(&mut [f32], &mut [f32])) -> TeamDecider {
     let mut policy = Policy::untrained(scenario, 8, 1);
-    let head = policy.actor.layers() - 1;
-    let (mut weights, mut biases) = policy.actor.layer(head);
+    let head = policy.actors[0].layers() - 1;
+    let (mut weights, mut biases) = policy.actors[0].layer(head);
     spoil(&mut weights, &mut biases);
-    policy.actor.set_layer(head, &weights, &biases);
+    policy.actors[0].set_layer(head, &weights, &biases);
     TeamDecider::new(Team::new(policy, Guides::none(scenario), scenario))
 }
 

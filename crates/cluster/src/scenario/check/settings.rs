@@ -1,7 +1,10 @@
 //! Promise, control, team, reward and the settings of the phases.
 
 use super::{Finding, Scenario, name, taken};
-use crate::units::Seconds;
+use crate::{
+    scenario::{Algorithm, Sharing},
+    units::Seconds,
+};
 
 /// Longer episodes are taken for a slip: a run would not end.
 pub(super) const LONGEST_EPISODE_S: f64 = 7.0 * 86_400.0;
@@ -42,6 +45,11 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
         findings.push(Finding::new("reward", "every weight is 0", hint));
     }
     let train = &scenario.train;
+    if train.algorithm == Algorithm::Ppo && train.sharing != Sharing::All {
+        let message = "ppo trains one actor that decides for all agents: there is nothing to share";
+        let hint = "leave sharing away, or take another algorithm (mappo, ippo, a2c)";
+        findings.push(Finding::new("train.sharing", message, hint).about("train.algorithm"));
+    }
     let samples = u64::from(train.games) * u64::from(train.steps);
     if samples > MOST_SAMPLES {
         let message = format!(

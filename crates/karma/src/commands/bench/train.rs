@@ -1,11 +1,17 @@
 //! `karma bench train`: how fast the trainer learns, beside what the machine could do.
 
 use anyhow::anyhow;
-use karma_cluster::{Interrupted, scenario};
-use karma_marl::train::{
-    Fault, TwinEnv,
-    env::{SimpleSpread, VecEnv, simple_spread},
-    mappo::{Cost, CriticInput, Mappo, Settings},
+use karma_cluster::{
+    Interrupted,
+    scenario::{self, Algorithm},
+};
+use karma_marl::{
+    policy::Layout,
+    train::{
+        Fault, TwinEnv,
+        env::{SimpleSpread, VecEnv, simple_spread},
+        mappo::{Cost, CriticInput, Mappo, Settings},
+    },
 };
 use karma_twin::Twin;
 use serde::Serialize;
@@ -297,8 +303,17 @@ fn twin(args: &TrainBench) -> Outcome<(Vec<TwinEnv>, Settings)> {
     train.steps = args.steps.unwrap_or(train.steps);
     train.hidden = args.hidden.unwrap_or(train.hidden);
     train.games = args.envs.unwrap_or(train.games);
-    let mut settings = Settings::from(&scenario.train);
-    settings.kl_stop = None;
+    if scenario.train.algorithm == Algorithm::Ppo {
+        return Err(
+            Failure::refused("train.algorithm is ppo: one agent plays other games")
+                .hint("bench a run of mappo, ippo or a2c"),
+        );
+    }
+    let mut settings = Settings {
+        kl_stop: None,
+        sharing: Layout::of(&scenario, &scenario.train).sharing,
+        ..Settings::from(&scenario.train)
+    };
     if let Some(rows) = args.critic {
         settings.critic = critic(rows);
     }

@@ -1,6 +1,6 @@
 //! What can be chosen of the algorithm; every variant is a choice here, never a copy.
 
-use karma_cluster::scenario::TrainSettings;
+use karma_cluster::scenario::{Algorithm, TrainSettings};
 
 /// What the critic reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,8 +57,10 @@ pub struct Settings {
 const KL_STOP: f64 = 0.03;
 
 impl From<&TrainSettings> for Settings {
-    /// How a scenario's team is trained: one policy that all agents share, one critic of the team.
+    /// How a scenario's team is trained; who shares a network is left to whoever knows the team, and
+    /// that one agent decides for all is a matter of the environment ([`Joint`](crate::train::env::Joint)).
     fn from(of: &TrainSettings) -> Self {
+        let once = of.algorithm == Algorithm::A2c;
         Self {
             iterations: of.iterations,
             steps: of.steps as usize,
@@ -66,15 +68,18 @@ impl From<&TrainSettings> for Settings {
             learning_rate: of.learning_rate,
             gamma: of.gamma,
             gae_lambda: of.gae_lambda,
-            clip: of.clip,
+            clip: if once { f64::INFINITY } else { of.clip },
             entropy: of.entropy,
             entropy_left: 0.1,
             kl_stop: Some(KL_STOP),
             raw_values: false,
-            critic: CriticInput::Team,
+            critic: match of.algorithm {
+                Algorithm::Mappo | Algorithm::Ppo | Algorithm::A2c => CriticInput::Team,
+                Algorithm::Ippo => CriticInput::Sight,
+            },
             sharing: Vec::new(),
-            epochs: of.epochs,
-            minibatches: of.minibatches as usize,
+            epochs: if once { 1 } else { of.epochs },
+            minibatches: if once { 1 } else { of.minibatches as usize },
             mask_loss: of.mask_loss,
             flip_advantage: of.flip_advantage,
         }
