@@ -74,6 +74,7 @@ impl Layout {
                 hidden,
                 outputs: together * services.len() * CHOICES,
                 activation: Activation::Tanh,
+                recurrent: false,
             },
             services,
             agents,

@@ -72,6 +72,7 @@ fn measure() {
                 hidden: vec![hidden; 2],
                 outputs,
                 activation: Activation::Tanh,
+                recurrent: false,
             };
             let rng = &mut Xoshiro256PlusPlus::seed_from_u64(1);
             let mut mlp = Mlp::new(shape.clone(), rng, 0.01).with_level(level);

@@ -5,6 +5,7 @@
 //! what makes calling those functions sound.
 
 mod dense;
+mod gru;
 mod heads;
 mod math;
 mod simd;
@@ -171,6 +172,23 @@ dispatch! {
 
     /// `into += from`.
     pub(crate) fn accumulate(into: &mut [Line], from: &[Line]) = dense::accumulate;
+
+    /// One step of a recurrent unit; see the body for what the slices hold.
+    pub(crate) fn cell(
+        gates: &mut [Line],
+        sums: &[Line],
+        before: &[Line],
+        after: &mut [Line],
+    ) = gru::cell;
+
+    /// The way back through [`Self::cell`].
+    #[cfg(feature = "train")]
+    pub(crate) fn cell_gradient(
+        gates: &mut [Line],
+        sums: &mut [Line],
+        before: &[Line],
+        error: &mut [Line],
+    ) = gru::cell_gradient;
 
     /// Logits and masks to probabilities, log-probabilities and entropies, in place.
     pub(crate) fn distributions(

@@ -1,8 +1,13 @@
 //! Training one network: batched gradients over fixed blocks and slots, and Adam.
 
+mod through_time;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
+
+use self::through_time::Through;
+pub use self::through_time::{SEQUENCES, Sequences, Unrolled};
 
 use crate::{
     Mlp, NnError,
@@ -74,11 +79,16 @@ struct Slot {
     input: Vec<f32>,
     out: Vec<f32>,
     d_out: Vec<f32>,
+    through: Through,
 }
 
 impl Slot {
     fn new(mlp: &Mlp) -> Self {
-        let widths = mlp.shape().widths();
+        let mut widths = mlp.shape().widths();
+        if mlp.shape().recurrent {
+            // Steps have arenas of their own, as many as sequences are long.
+            widths.truncate(1);
+        }
         let panels = |width: &usize| vec![Line::ZERO; width.div_ceil(LANES) * BLOCK_ROWS];
         Self {
             gradient: vec![Line::ZERO; mlp.parameters.len()],
@@ -87,6 +97,7 @@ impl Slot {
             input: vec![0.0; mlp.shape().inputs],
             out: vec![0.0; BLOCK_ROWS * mlp.shape().outputs],
             d_out: vec![0.0; BLOCK_ROWS * mlp.shape().outputs],
+            through: Through::default(),
         }
     }
 
@@ -174,7 +185,7 @@ impl Learner {
         let zeros = vec![Line::ZERO; mlp.parameters.len()];
         let transposed = mlp.spans[1..]
             .iter()
-            .map(|span| vec![Line::ZERO; span.inputs.div_ceil(LANES) * span.outputs])
+            .map(|span| vec![Line::ZERO; span.inputs.div_ceil(LANES) * span.lanes()])
             .collect();
         Self {
             transposed,
@@ -189,7 +200,7 @@ impl Learner {
     fn transpose(&mut self, mlp: &Mlp) {
         for (span, transposed) in mlp.spans[1..].iter().zip(&mut self.transposed) {
             let weights = &mlp.parameters[span.weights.clone()];
-            for (k, rows) in (0..span.inputs).map(|k| (k, span.outputs)) {
+            for (k, rows) in (0..span.inputs).map(|k| (k, span.lanes())) {
                 for n in 0..rows {
                     transposed[k / LANES * rows + n].0[k % LANES] =
                         weights[n / LANES * span.inputs + k].0[n % LANES];
@@ -202,7 +213,7 @@ impl Learner {
     /// `works` holds one work per slot ([`SLOTS`]); sum what they tally in that order.
     ///
     /// # Panics
-    /// If `works` has another length or `mlp` another shape.
+    /// If `works` has another length or `mlp` another shape, or remembers.
     pub fn gradient<O: Objective>(
         &mut self,
         mlp: &Mlp,
@@ -210,10 +221,30 @@ impl Learner {
         objective: &O,
         works: &mut [O::Work],
     ) {
+        assert!(!mlp.shape().recurrent, "a state goes with every row");
+        self.sum(
+            mlp,
+            rows.div_ceil(BLOCK_ROWS),
+            works,
+            |slot, transposed, block, work| {
+                let rows = block * BLOCK_ROWS..rows.min((block + 1) * BLOCK_ROWS);
+                slot.run(mlp, transposed, rows, objective, work);
+            },
+        );
+    }
+
+    /// Adds up what `run` adds to slots in `blocks` blocks, each always in the same slot.
+    fn sum<W: Send>(
+        &mut self,
+        mlp: &Mlp,
+        blocks: usize,
+        works: &mut [W],
+        run: impl Fn(&mut Slot, &[Vec<Line>], usize, &mut W) + Sync,
+    ) {
         assert!(works.len() == SLOTS, "one work per slot");
         assert!(self.gradient.len() == mlp.parameters.len());
         self.transpose(mlp);
-        let (blocks, transposed) = (rows.div_ceil(BLOCK_ROWS), &self.transposed);
+        let transposed = &self.transposed;
         let used = &mut self.slots[..blocks.min(SLOTS)];
         used.par_iter_mut()
             .zip(works.par_iter_mut())
@@ -222,8 +253,7 @@ impl Learner {
             .for_each(|(first, (slot, work))| {
                 slot.gradient.fill(Line::ZERO);
                 for block in (first..blocks).step_by(SLOTS) {
-                    let rows = block * BLOCK_ROWS..rows.min((block + 1) * BLOCK_ROWS);
-                    slot.run(mlp, transposed, rows, objective, work);
+                    run(slot, transposed, block, work);
                 }
             });
         self.gradient.fill(Line::ZERO);

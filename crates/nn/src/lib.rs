@@ -1,6 +1,7 @@
 //! The one multi-layer perceptron of KARMA and its fused CPU engine.
 //!
-//! [`Mlp`] serves the twin's ensemble, every policy and every critic. Forward, backward and Adam are
+//! [`Mlp`] serves the twin's ensemble, every policy and every critic; its last hidden layer may be a
+//! gated recurrent unit, which is then asked step by step and trained through time. Forward, backward and Adam are
 //! register-tiled kernels chosen at run time ([`feature_level`]): AVX-512, AVX2 with FMA, or portable
 //! code. Values live in [`kernel::Line`]s of 16 numbers, one cache line each: weights as panels
 //! of 16 outputs, activations as panels of 16 columns, so that every inner loop reads whole lines.
@@ -16,6 +17,7 @@ mod error;
 mod init;
 pub mod kernel;
 mod mlp;
+mod recurrent;
 pub mod store;
 
 #[cfg(feature = "train")]
@@ -25,7 +27,9 @@ pub use categorical::Heads;
 pub use error::NnError;
 pub use kernel::Level;
 #[cfg(feature = "train")]
-pub use learner::{AdamStep, BLOCK_ROWS, Learner, NonFinite, Objective, SLOTS};
+pub use learner::{
+    AdamStep, BLOCK_ROWS, Learner, NonFinite, Objective, SEQUENCES, SLOTS, Sequences, Unrolled,
+};
 pub use mlp::{Activation, Mlp, MlpShape, Scratch};
 
 /// The widest kernels that this machine runs: `avx512`, `avx2` or `portable`.

@@ -7,6 +7,7 @@ use rand::Rng;
 use crate::{
     NnError, init,
     kernel::{LANES, Level, Line, unpack_row},
+    recurrent::StepPanels,
     store::Archive,
 };
 
@@ -20,7 +21,7 @@ pub enum Activation {
     Relu,
 }
 
-/// Widths of a network. The head is linear.
+/// Widths of a network. The head is linear; the layer before it may remember.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct MlpShape {
     /// Numbers per input row.
@@ -31,14 +32,55 @@ pub struct MlpShape {
     pub outputs: usize,
     /// Non-linearity after every hidden layer.
     pub activation: Activation,
+    /// Whether the last hidden layer, which is then not the first, is a gated recurrent unit (Cho et
+    /// al., 2014) in place of its non-linearity; its state is what it remembers between rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recurrent: bool,
 }
 
 impl MlpShape {
     /// Multiply-adds of one row forward, padding not counted.
     #[must_use]
     pub fn multiply_adds(&self) -> usize {
+        let pieces = self.pieces().into_iter();
+        pieces.map(|piece| piece.inputs * piece.outputs).sum()
+    }
+
+    /// Numbers that a row's state has; none where nothing is remembered.
+    #[must_use]
+    pub fn state(&self) -> usize {
+        match self.hidden.last() {
+            Some(width) if self.recurrent => *width,
+            _ => 0,
+        }
+    }
+
+    /// The affine maps from input to output. A recurrent unit has two, of its input and of its state,
+    /// each to three gates.
+    fn pieces(&self) -> Vec<Piece> {
         let widths = self.widths();
-        widths.windows(2).map(|w| w[0] * w[1]).sum()
+        let unit = self.recurrent.then(|| self.hidden.len() - 1);
+        let mut pieces = Vec::new();
+        for (layer, pair) in widths.windows(2).enumerate() {
+            let of_unit = Some(layer) == unit;
+            let gates = if of_unit { GATES } else { 1 };
+            let is_dense = layer < self.hidden.len() && !of_unit;
+            pieces.push(Piece {
+                inputs: pair[0],
+                outputs: gates * pair[1],
+                gates,
+                activation: is_dense.then_some(self.activation),
+            });
+            if of_unit {
+                pieces.push(Piece {
+                    inputs: pair[1],
+                    outputs: gates * pair[1],
+                    gates,
+                    activation: None,
+                });
+            }
+        }
+        pieces
     }
 
     /// Widths from input to output.
@@ -50,11 +92,24 @@ impl MlpShape {
     }
 }
 
+/// Gates of a recurrent unit: reset, update, candidate.
+pub(crate) const GATES: usize = 3;
+
+/// An affine map of a network.
+struct Piece {
+    inputs: usize,
+    outputs: usize,
+    gates: usize,
+    activation: Option<Activation>,
+}
+
 /// Where one layer's parameters lie among the lines of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
+    /// Equal parts of the outputs, each of which begins with a line of its own.
+    gates: usize,
     /// Lines that hold one row of outputs.
     pub(crate) lines: usize,
     pub(crate) weights: Range<usize>,
@@ -65,14 +120,38 @@ pub(crate) struct Span {
 impl Span {
     /// Parameters in `lines` as `[inputs × outputs]` and biases.
     pub(crate) fn read(&self, lines: &[Line]) -> (Vec<f32>, Vec<f32>) {
-        let weights = &lines[self.weights.clone()];
         let mut matrix = vec![0.0; self.inputs * self.outputs];
         for (k, row) in matrix.chunks_exact_mut(self.outputs).enumerate() {
-            unpack_row(weights, k, self.inputs, row);
+            self.read_row(&lines[self.weights.clone()], k, self.inputs, row);
         }
         let mut biases = vec![0.0; self.outputs];
-        unpack_row(&lines[self.biases.clone()], 0, 1, &mut biases);
+        self.read_row(&lines[self.biases.clone()], 0, 1, &mut biases);
         (matrix, biases)
+    }
+
+    /// Reads row `r` of panels of height `rows`, gate by gate.
+    fn read_row(&self, panels: &[Line], r: usize, rows: usize, row: &mut [f32]) {
+        let panels = panels.chunks_exact(panels.len() / self.gates);
+        for (panels, row) in panels.zip(row.chunks_exact_mut(self.outputs / self.gates)) {
+            unpack_row(panels, r, rows, row);
+        }
+    }
+
+    /// The inverse of [`Self::read_row`].
+    fn write_row(&self, level: Level, row: &[f32], r: usize, rows: usize, panels: &mut [Line]) {
+        let panels = panels.chunks_exact_mut(panels.len() / self.gates);
+        for (panels, row) in panels.zip(row.chunks_exact(self.outputs / self.gates)) {
+            level.pack_row(row, r, rows, panels);
+        }
+    }
+
+    /// Outputs as the lanes of their lines count them: those of gates with what fills their lines.
+    pub(crate) fn lanes(&self) -> usize {
+        if self.gates == 1 {
+            self.outputs
+        } else {
+            self.lines * LANES
+        }
     }
 }
 
@@ -89,26 +168,36 @@ pub struct Mlp {
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     layers: Vec<Vec<Line>>,
+    pub(crate) step: StepPanels,
 }
 
 /// Rows that inference takes through all layers at a time.
-const FORWARD_ROWS: usize = 96;
+pub(crate) const FORWARD_ROWS: usize = 96;
 
 impl Mlp {
-    /// Orthogonal weights (gain √2, the head `head_gain`), zero biases.
+    /// Orthogonal weights (gain √2, the head `head_gain`, each gate of a recurrent unit 1), zero
+    /// biases.
     #[must_use]
     pub fn new(shape: MlpShape, rng: &mut impl Rng, head_gain: f32) -> Self {
         let mut mlp = Self::zeros(shape);
+        let head = mlp.layers() - 1;
         for layer in 0..mlp.layers() {
             let span = &mlp.spans[layer];
-            let gain = if span.activation.is_none() {
-                f64::from(head_gain)
-            } else {
-                std::f64::consts::SQRT_2
+            let (gates, inputs, outputs) = (span.gates, span.inputs, span.outputs);
+            let gain = match span.activation {
+                _ if layer == head => f64::from(head_gain),
+                Some(_) => std::f64::consts::SQRT_2,
+                None => 1.0,
             };
-            let weights = init::orthogonal(span.inputs, span.outputs, gain, rng);
-            let biases = vec![0.0; span.outputs];
-            mlp.set_layer(layer, &weights, &biases);
+            let mut weights = vec![0.0; inputs * outputs];
+            for gate in 0..gates {
+                let of_gate = init::orthogonal(inputs, outputs / gates, gain, rng);
+                let rows = weights.chunks_exact_mut(outputs);
+                for (row, of_gate) in rows.zip(of_gate.chunks_exact(outputs / gates)) {
+                    row[gate * of_gate.len()..(gate + 1) * of_gate.len()].copy_from_slice(of_gate);
+                }
+            }
+            mlp.set_layer(layer, &weights, &vec![0.0; outputs]);
         }
         mlp
     }
@@ -116,31 +205,32 @@ impl Mlp {
     /// A network whose parameters are all zero.
     ///
     /// # Panics
-    /// If a width is zero.
+    /// If a width is zero, or a recurrent unit is the only hidden layer.
     #[must_use]
     pub fn zeros(shape: MlpShape) -> Self {
         let widths = shape.widths();
         assert!(widths.iter().all(|w| *w > 0), "a layer has a width");
+        assert!(
+            !shape.recurrent || shape.hidden.len() > 1,
+            "a recurrent unit stands on a dense layer"
+        );
         let mut at = 0;
-        let spans: Vec<Span> = widths
-            .windows(2)
-            .enumerate()
-            .map(|(layer, pair)| {
-                let (inputs, outputs) = (pair[0], pair[1]);
-                let lines = outputs.div_ceil(LANES);
-                let weights = at..at + lines * inputs;
-                let biases = weights.end..weights.end + lines;
-                at = biases.end;
-                Span {
-                    inputs,
-                    outputs,
-                    lines,
-                    weights,
-                    biases,
-                    activation: (layer < shape.hidden.len()).then_some(shape.activation),
-                }
-            })
-            .collect();
+        let spans = shape.pieces().into_iter().map(|piece| {
+            let lines = piece.gates * (piece.outputs / piece.gates).div_ceil(LANES);
+            let weights = at..at + lines * piece.inputs;
+            let biases = weights.end..weights.end + lines;
+            at = biases.end;
+            Span {
+                inputs: piece.inputs,
+                outputs: piece.outputs,
+                gates: piece.gates,
+                lines,
+                weights,
+                biases,
+                activation: piece.activation,
+            }
+        });
+        let spans: Vec<Span> = spans.collect();
         Self {
             shape,
             level: Level::best(),
@@ -155,7 +245,8 @@ impl Mlp {
         &self.shape
     }
 
-    /// Number of layers, the head included.
+    /// Number of layers, the head included; a recurrent unit counts as two, of its input and of its
+    /// state, each with the outputs of its reset, update and candidate gates side by side.
     #[must_use]
     pub fn layers(&self) -> usize {
         self.spans.len()
@@ -192,12 +283,13 @@ impl Mlp {
     /// What a row gives does not depend on the rows beside it.
     ///
     /// # Panics
-    /// If lengths do not match.
+    /// If lengths do not match, or the network remembers: then [`Mlp::step`] is asked.
     pub fn forward(&self, x: &[f32], rows: usize, scratch: &mut Scratch, out: &mut [f32]) {
         assert!(
             x.len() == rows * self.shape.inputs && out.len() == rows * self.shape.outputs,
             "rows of the network's width"
         );
+        assert!(!self.shape.recurrent, "a state goes with every row");
         let widths = self.shape.widths();
         scratch.layers.resize(widths.len(), Vec::new());
         for (layer, width) in scratch.layers.iter_mut().zip(&widths) {
@@ -239,10 +331,10 @@ impl Mlp {
         assert!(weights.len() == span.inputs * span.outputs && biases.len() == span.outputs);
         for (k, row) in weights.chunks_exact(span.outputs).enumerate() {
             let lines = &mut self.parameters[span.weights.clone()];
-            self.level.pack_row(row, k, span.inputs, lines);
+            span.write_row(self.level, row, k, span.inputs, lines);
         }
         let lines = &mut self.parameters[span.biases.clone()];
-        self.level.pack_row(biases, 0, 1, lines);
+        span.write_row(self.level, biases, 0, 1, lines);
     }
 
     /// Whether every parameter is a finite number.

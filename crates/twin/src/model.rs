@@ -143,6 +143,7 @@ impl Twin {
                     hidden: Vec::new(),
                     outputs: 0,
                     activation: karma_nn::Activation::Relu,
+                    recurrent: false,
                 },
                 |m| m.shape().clone(),
             ),

@@ -81,6 +81,7 @@ pub(crate) fn ensemble(
         hidden: vec![settings.hidden; settings.layers],
         outputs: 2 * lesson.outputs,
         activation: Activation::Relu,
+        recurrent: false,
     };
     let done = AtomicU64::new(0);
     let members: Vec<Option<Mlp>> = (0..settings.members as u64)

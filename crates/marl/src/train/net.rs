@@ -29,6 +29,7 @@ impl Net {
             outputs,
             // D1. tanh, as on-policy trains MPE with.
             activation: Activation::Tanh,
+            recurrent: false,
         };
         let (seed, name, index) = stream;
         // D2. Orthogonal weights: gain √2 in hidden layers, 0.01 in a policy's head so that the first

@@ -56,6 +56,7 @@ fn worst(
         hidden: vec![hidden, hidden],
         outputs,
         activation,
+        recurrent: false,
     };
     let mlp = Mlp::new(shape, rng, 1.0);
     let objective = Rows {
@@ -207,6 +208,7 @@ fn adam_takes_the_step_that_arithmetic_by_hand_gives() {
         hidden: vec![],
         outputs: 1,
         activation: Activation::Tanh,
+        recurrent: false,
     };
     let mut mlp = Mlp::zeros(shape);
     mlp.set_layer(0, &[1.0], &[2.0]);
@@ -257,6 +259,7 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
         hidden: vec![4],
         outputs: 1,
         activation: Activation::Tanh,
+        recurrent: false,
     };
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(1);
     let mut mlp = Mlp::new(shape, rng, 1.0);

@@ -5,4 +5,5 @@ mod gradients;
 mod heads;
 mod paths;
 mod plain;
+mod recurrent;
 mod storage;

@@ -14,6 +14,7 @@ fn network(level: Level) -> Mlp {
         hidden: vec![80, 96],
         outputs: 21,
         activation: Activation::Tanh,
+        recurrent: false,
     };
     Mlp::new(shape, &mut Xoshiro256PlusPlus::seed_from_u64(5), 1.0).with_level(level)
 }

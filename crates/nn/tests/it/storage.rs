@@ -13,6 +13,7 @@ fn shape() -> MlpShape {
         hidden: vec![20],
         outputs: 3,
         activation: Activation::Relu,
+        recurrent: false,
     }
 }
 
