@@ -14,6 +14,7 @@ pub mod mappo;
 mod net;
 mod norm;
 mod run;
+mod states;
 mod tensorboard;
 pub mod tune;
 mod twin_env;

@@ -19,7 +19,7 @@ use karma_nn::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Net, ValueNorm, env::VecEnv, mappo::Mappo};
+use super::{Net, ValueNorm, env::VecEnv, mappo::Mappo, states::States};
 use crate::{
     bundle::sha256,
     error::{MarlError, Result},
@@ -45,6 +45,9 @@ pub(super) struct State {
     /// Of the optimisers of policies and of values.
     steps: [Vec<u64>; 2],
     environments: Vec<Vec<u8>>,
+    /// What networks remember of them; absent where they remember nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    states: Vec<[States; 2]>,
     pub(super) progress: Progress,
 }
 
@@ -154,6 +157,11 @@ pub(super) fn save<E: VecEnv>(
         steps: [&mappo.actors, &mappo.critics]
             .map(|nets| nets.iter().map(|net| net.learner.steps()).collect()),
         environments: mappo.envs().map(VecEnv::snapshot).collect(),
+        states: if mappo.is_recurrent() {
+            mappo.states()
+        } else {
+            Vec::new()
+        },
         progress: progress.clone(),
     };
     let state = rmp_serde::to_vec_named(&state).map_err(|e| broken(&e))?;
@@ -219,6 +227,10 @@ pub(super) fn load<E: VecEnv>(
     let envs = mappo.envs().count();
     if state.environments.len() != envs {
         let reason = format!("holds {} parts of {envs}", state.environments.len());
+        return Err(MarlError::broken(&path.join(STATE), reason));
+    }
+    if mappo.is_recurrent() && !mappo.remember(state.states) {
+        let reason = "holds states of other networks";
         return Err(MarlError::broken(&path.join(STATE), reason));
     }
     for (env, snapshot) in mappo.envs_mut().zip(&state.environments) {

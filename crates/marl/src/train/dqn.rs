@@ -19,7 +19,8 @@ use super::{
     Fault, Net,
     env::{Outcome, VecEnv},
     logits::Logits,
-    net,
+    net::{self, Body},
+    states::States,
     view::{Seen, Shape, View},
 };
 
@@ -105,7 +106,11 @@ impl<E: VecEnv> Dqn<E> {
         assert!(settings.n_step > 0 && settings.capacity > settings.n_step);
         let shape = Shape::of(&envs[0]);
         let groups = net::groups(shape.agents, &settings.sharing);
-        let nets = net::per_choice(shape, groups, settings.hidden, 1.0, (seed, "values"));
+        let body = Body {
+            hidden: settings.hidden,
+            recurrent: false,
+        };
+        let nets = net::per_choice(shape, groups, body, 1.0, (seed, "values"));
         let mut first = 0;
         let players = envs.into_iter().map(|env| {
             let player = Player {
@@ -296,7 +301,13 @@ impl Ahead {
         let choices = shape.heads.choices;
         let values = self
             .logits
-            .of(shape, nets, &self.seen, cells.clone())
+            .of(
+                shape,
+                nets,
+                &mut States::default(),
+                &self.seen,
+                cells.clone(),
+            )
             .map_err(fault)?;
         let best: Vec<usize> = values
             .chunks_exact(choices)
@@ -305,7 +316,7 @@ impl Ahead {
             .collect();
         let values = self
             .logits
-            .of(shape, targets, &self.seen, cells)
+            .of(shape, targets, &mut States::default(), &self.seen, cells)
             .map_err(fault)?;
         for ((out, best), values) in out.iter_mut().zip(best).zip(values.chunks_exact(choices)) {
             *out = values[best];
@@ -344,7 +355,13 @@ impl<E: VecEnv> Player<E> {
             let row = self.replay.begin(&mut self.env);
             let values = self
                 .logits
-                .of(shape, nets, &self.replay.seen, row.cells())
+                .of(
+                    shape,
+                    nets,
+                    &mut States::default(),
+                    &self.replay.seen,
+                    row.cells(),
+                )
                 .map_err(|bad| Fault::of_logits(step, bad))?;
             let (masks, chosen) = self.replay.choices(row);
             let at = at + (step * envs + self.first) as u64;

@@ -41,6 +41,11 @@ impl Outcome {
         }
     }
 
+    /// Environments that have come to an end, by whatever end.
+    pub fn ended(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.rewards.len()).filter(|env| self.truncated[*env] || self.terminated[*env])
+    }
+
     /// Whether any environment has come to an end.
     #[must_use]
     pub fn any_ended(&self) -> bool {

@@ -7,6 +7,7 @@ use super::{
     Fault, Net,
     env::{Outcome, VecEnv},
     logits::Logits,
+    states::States,
     view::{Seen, Shape},
 };
 
@@ -14,6 +15,7 @@ use super::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Greedy {
     seen: Seen,
+    states: States,
     logits: Logits,
     of: Distributions,
     masks: Vec<u8>,
@@ -21,7 +23,8 @@ pub(super) struct Greedy {
 }
 
 impl Greedy {
-    /// What `actors` choose in `env` now. `step` is for faults only.
+    /// What `actors` choose in `env` now. `step` is for faults only. Where episodes end in the step
+    /// that follows, [`Self::forget`] is told.
     pub(super) fn choose(
         &mut self,
         env: &mut impl VecEnv,
@@ -31,12 +34,13 @@ impl Greedy {
         let (shape, envs) = (Shape::of(env), env.envs());
         self.seen.resize(shape, envs);
         self.seen.look(shape, env, 0);
+        self.states.fit(actors, envs);
         self.masks.resize(envs * shape.joint(), 0);
         self.choices.resize(envs * shape.joint(), 0);
         env.masks(&mut self.masks);
         let logits = self
             .logits
-            .of(shape, actors, &self.seen, 0..envs)
+            .of(shape, actors, &mut self.states, &self.seen, 0..envs)
             .map_err(|bad| Fault::of_logits(step, bad))?;
         let level = actors[0].mlp.level();
         shape
@@ -44,6 +48,13 @@ impl Greedy {
             .evaluate(level, logits, &self.masks, &mut self.of);
         shape.heads.mode(&self.of, &mut self.choices);
         Ok(&self.choices)
+    }
+
+    /// Remembers nothing of the episodes that have ended in a step.
+    pub(super) fn forget(&mut self, outcome: &Outcome) {
+        for env in outcome.ended() {
+            self.states.forget(env);
+        }
     }
 }
 
@@ -81,6 +92,7 @@ fn sum_greedily<E: VecEnv>(env: &mut E, actors: &[Net], steps: usize) -> Result<
         let choices = greedy.choose(env, actors, step)?;
         env.step(choices, &mut outcome);
         sum += outcome.rewards.iter().map(|r| f64::from(*r)).sum::<f64>();
+        greedy.forget(&outcome);
         env.reset_ended();
     }
     Ok(sum)

@@ -6,6 +6,7 @@ use karma_nn::Scratch;
 
 use super::{
     Net,
+    states::States,
     view::{Seen, Shape},
 };
 
@@ -24,17 +25,19 @@ pub(super) struct Logits {
 
 impl Logits {
     /// What `nets`, which are of all agents together, say in `cells` of `seen`: cells × agents ×
-    /// choices of all heads.
+    /// choices of all heads. `states`, of as many cells, go one step further.
     pub(super) fn of(
         &mut self,
         shape: Shape,
         nets: &[Net],
+        states: &mut States,
         seen: &Seen,
         cells: Range<usize>,
     ) -> Result<&[f32], NotFinite> {
         let width = shape.heads.width();
         self.logits.resize(cells.len() * shape.agents * width, 0.0);
-        for net in nets {
+        for (index, net) in nets.iter().enumerate() {
+            let states = states.of(index);
             let (view, inputs) = (&net.view, net.view.width());
             let rows = cells.len() * view.rows();
             self.inputs.resize(rows * inputs, 0.0);
@@ -43,13 +46,13 @@ impl Logits {
                 view.write(seen, cell, row % view.rows(), input);
             }
             if view.is_whole() {
-                net.mlp
-                    .forward(&self.inputs, rows, &mut self.scratch, &mut self.logits);
+                let (scratch, logits) = (&mut self.scratch, &mut self.logits);
+                net.run(&self.inputs, rows, states, scratch, logits);
                 continue;
             }
             self.out.resize(rows * width, 0.0);
-            net.mlp
-                .forward(&self.inputs, rows, &mut self.scratch, &mut self.out);
+            let (scratch, out) = (&mut self.scratch, &mut self.out);
+            net.run(&self.inputs, rows, states, scratch, out);
             for (row, out) in self.out.chunks_exact(width).enumerate() {
                 for agent in view.agents_of(row % view.rows()) {
                     let at = row / view.rows() * shape.agents + agent;

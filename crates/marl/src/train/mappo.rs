@@ -1,7 +1,8 @@
 //! MAPPO, read top to bottom: a rollout, advantages, an update.
 //!
 //! Details that decide whether it learns are numbered where they stand, D4, D5, D14 and D15 in
-//! `rollout`, D16 to D21 in `losses`. Sources: PPO (Schulman et
+//! `rollout`, D16 to D21 in `losses`, D22 to D24 where networks
+//! remember. Sources: PPO (Schulman et
 //! al., 2017), GAE (Schulman et al., 2016), MAPPO (Yu et al., 2022) and its code `on-policy`, and "The
 //! 37 implementation details of PPO" (Huang et al., 2022).
 //!
@@ -9,30 +10,34 @@
 //! random numbers are keyed by iteration, step and environment, sums have a fixed order. There is no
 //! generator whose state a checkpoint would have to keep.
 
+mod cost;
 mod losses;
 mod memory;
+mod networks;
 mod player;
+mod recollection;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use karma_cluster::seed::derive;
-use karma_nn::{AdamStep, SLOTS};
+use karma_nn::{AdamStep, Learner, Mlp, SLOTS, Sequences, Unrolled};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use self::{
     losses::{ActorObjective, ActorWork, Batch, CriticObjective, Tally},
     memory::Memory,
+    networks::{actors, critics},
     player::{Key, Player},
+    recollection::unroll,
 };
 use super::{
-    Fault, IterationMetrics, Net,
-    env::VecEnv,
-    net,
-    norm::ValueNorm,
-    view::{Shape, View},
+    Fault, IterationMetrics, Net, env::VecEnv, norm::ValueNorm, states::States, view::Shape,
 };
 
-pub use settings::{CriticInput, Settings};
+pub use cost::Cost;
+pub use settings::{CriticInput, Recurrent, Settings};
 
 /// The networks with their optimisers, the environments, and the newest rollout.
 #[derive(Debug)]
@@ -50,19 +55,8 @@ pub struct Mappo<E> {
     players: Vec<Player<E>>,
     actor_works: Vec<ActorWork>,
     critic_works: Vec<f64>,
-}
-
-/// What one environment step costs at the least: padding and everything but matrix products left out
-/// of the arithmetic, everything but observations left out of the memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Multiplications and additions of the rollout: all networks forward.
-    pub rollout_flops: usize,
-    /// Those of one epoch of the update: forward, by the weights, and by the inputs of every layer but
-    /// the first.
-    pub epoch_flops: usize,
-    /// Bytes of observations that one epoch reads.
-    pub epoch_bytes: usize,
+    /// Cells of a minibatch of chunks, in the order in which a network goes through them.
+    cells: Vec<Place>,
 }
 
 /// Where a cell lies: whose memory, and which of its cells.
@@ -78,25 +72,36 @@ impl<E: VecEnv> Mappo<E> {
     ///
     /// # Panics
     /// If there are none, or all but the last are not equally many, or `settings.sharing` does not
-    /// fit.
+    /// fit, or a rollout does not have whole sequences.
     #[must_use]
     pub fn new(envs: Vec<E>, settings: Settings, seed: u64) -> Self {
         let shape = Shape::of(&envs[0]);
+        let sequence = settings.recurrent.map_or(0, |of| of.sequence);
+        assert!(
+            settings.recurrent.is_none() || settings.steps.is_multiple_of(sequence),
+            "rollouts of whole sequences"
+        );
+        let actors = actors(shape, &settings, seed);
+        let critics = critics(shape, &settings, seed);
         let mut first = 0;
         let mut players = Vec::new();
         for env in envs {
             assert!(first % players.first().map_or(1, |p: &Player<E>| p.memory.envs) == 0);
             let count = env.envs();
-            players.push(Player::new(env, first));
+            let mut player = Player::new(env, first, sequence);
+            player.memory.actors.begin(&actors, count);
+            player.memory.critics.begin(&critics, count);
+            players.push(player);
             first += count;
         }
         Self {
-            actors: actors(shape, &settings, seed),
-            critics: critics(shape, &settings, seed),
+            actors,
+            critics,
             norm: ValueNorm::default(),
             iteration: 0,
             actor_works: vec![ActorWork::default(); SLOTS],
             critic_works: vec![0.0; SLOTS],
+            cells: Vec::new(),
             players,
             settings,
             seed,
@@ -111,6 +116,31 @@ impl<E: VecEnv> Mappo<E> {
     /// The environments, to change them.
     pub fn envs_mut(&mut self) -> impl Iterator<Item = &mut E> {
         self.players.iter_mut().map(|player| &mut player.env)
+    }
+
+    /// Whether networks remember.
+    pub(super) fn is_recurrent(&self) -> bool {
+        self.settings.recurrent.is_some()
+    }
+
+    /// What networks remember of the environments, part by part: policies, then values.
+    pub(super) fn states(&self) -> Vec<[States; 2]> {
+        let of = |memory: &Memory| [&memory.actors, &memory.critics].map(|of| of.now.clone());
+        self.players.iter().map(|p| of(&p.memory)).collect()
+    }
+
+    /// Remembers what [`Self::states`] of the same environments and networks gave; else gives back
+    /// `false`.
+    pub(super) fn remember(&mut self, states: Vec<[States; 2]>) -> bool {
+        let now = self.states();
+        let pairs = || now.iter().flatten().zip(states.iter().flatten());
+        if now.len() != states.len() || !pairs().all(|(now, then)| now.is_like(then)) {
+            return false;
+        }
+        for (player, [actors, critics]) in self.players.iter_mut().zip(states) {
+            (player.memory.actors.now, player.memory.critics.now) = (actors, critics);
+        }
+        true
     }
 
     /// Cells of one step.
@@ -129,21 +159,6 @@ impl<E: VecEnv> Mappo<E> {
             self.learn(&mut metrics)?;
             Ok(metrics)
         })
-    }
-
-    /// What one environment step costs at the least.
-    #[must_use]
-    pub fn cost(&self) -> Cost {
-        let mut cost = Cost::default();
-        for net in self.actors.iter().chain(&self.critics) {
-            let (shape, rows) = (net.mlp.shape(), net.view.rows());
-            let forward = shape.multiply_adds();
-            let first = shape.inputs * shape.hidden.first().unwrap_or(&shape.outputs);
-            cost.rollout_flops += 2 * rows * forward;
-            cost.epoch_flops += 2 * rows * (3 * forward - first);
-            cost.epoch_bytes += size_of::<f32>() * net.view.distinct();
-        }
-        cost
     }
 
     // ---------------------------------------------------------------------------------- rollout
@@ -343,10 +358,11 @@ impl<E: VecEnv> Mappo<E> {
         Ok(())
     }
 
-    /// Every cell, step by step over all environments, so that their order does not depend on how
-    /// environments are dealt to players.
+    /// Every cell, or the first of every chunk, step by step over all environments, so that their
+    /// order does not depend on how environments are dealt to players.
     fn places(&self) -> Vec<Place> {
         (0..self.settings.steps)
+            .step_by(self.settings.recurrent.map_or(1, |of| of.sequence))
             .flat_map(|step| {
                 let players = self.players.iter().zip(0..);
                 players.flat_map(move |(player, number)| {
@@ -375,18 +391,22 @@ impl<E: VecEnv> Mappo<E> {
                 .map_err(|_| "gradient of the policy")?;
         }
         let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
-        for net in &mut self.critics {
+        let recurrent = self.settings.recurrent;
+        for (index, net) in self.critics.iter_mut().enumerate() {
+            let cells = &mut self.cells;
+            let (order, unrolled) = unroll(order, &memories, &net.view, recurrent, cells);
             let batch = Batch {
                 memories: &memories,
                 order,
                 view: &net.view,
+                states: (|memory| &memory.critics, index),
             };
             let clip = self.settings.clip as f32;
             let works = &mut self.critic_works;
             works.fill(0.0);
             let objective = CriticObjective { batch, clip };
-            net.learner
-                .gradient(&net.mlp, batch.rows(), &objective, works);
+            let network = (&mut net.learner, &net.mlp);
+            gradient(network, unrolled, batch.rows(), &objective, works);
             tally.value_loss += works.iter().sum::<f64>();
             net.learner
                 .step(&mut net.mlp, adam)
@@ -403,11 +423,15 @@ impl<E: VecEnv> Mappo<E> {
         tally: &mut Tally,
     ) {
         let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
-        for net in &mut self.actors {
+        let recurrent = self.settings.recurrent;
+        for (index, net) in self.actors.iter_mut().enumerate() {
+            let cells = &mut self.cells;
+            let (order, unrolled) = unroll(order, &memories, &net.view, recurrent, cells);
             let batch = Batch {
                 memories: &memories,
                 order,
                 view: &net.view,
+                states: (|memory| &memory.actors, index),
             };
             let objective = ActorObjective {
                 batch,
@@ -419,8 +443,8 @@ impl<E: VecEnv> Mappo<E> {
             };
             let works = &mut self.actor_works;
             works.iter_mut().for_each(|w| w.sums = Tally::default());
-            net.learner
-                .gradient(&net.mlp, batch.rows(), &objective, works);
+            let network = (&mut net.learner, &net.mlp);
+            gradient(network, unrolled, batch.rows(), &objective, works);
             works.iter().for_each(|w| tally.add(&w.sums));
         }
     }
@@ -440,32 +464,18 @@ impl<E: VecEnv> Mappo<E> {
     }
 }
 
-/// The policies: what an agent sees, to its logits.
-fn actors(shape: Shape, settings: &Settings, seed: u64) -> Vec<Net> {
-    let groups = net::groups(shape.agents, &settings.sharing);
-    net::per_choice(shape, groups, settings.hidden, 0.01, (seed, "actor"))
-}
-
-/// The values, in normalised returns.
-fn critics(shape: Shape, settings: &Settings, seed: u64) -> Vec<Net> {
-    let net = |view, outputs, index| {
-        let sizes = [settings.hidden, outputs];
-        Net::new(view, sizes, 1.0, (seed, "critic", index))
-    };
-    let view = match settings.critic {
-        // D3. The critic is centralised: it sees the global state, once per step of an environment,
-        // and has one output per agent, since agents share the team's reward but not what their
-        // guides pay. Separate networks, separate optimisers (MAPPO).
-        CriticInput::Team => return vec![net(View::team(shape), shape.agents, 0)],
-        CriticInput::State => View::state_for,
-        CriticInput::Sight => View::sight_of,
-    };
-    let groups = net::groups(shape.agents, &settings.sharing)
-        .into_iter()
-        .zip(0..);
-    groups
-        .map(|(agents, index)| net(view(shape, agents), 1, index))
-        .collect()
+/// The gradient of `objective` over `rows` rows, which are sequences where the network remembers.
+fn gradient<O: Sequences>(
+    (learner, mlp): (&mut Learner, &Mlp),
+    unrolled: Option<Unrolled>,
+    rows: usize,
+    objective: &O,
+    works: &mut [O::Work],
+) {
+    match unrolled {
+        None => learner.gradient(mlp, rows, objective, works),
+        Some(batch) => learner.gradient_through_time(mlp, batch, objective, works),
+    }
 }
 
 /// Numbers of all agents in all environments, step by step, so that sums over them do not depend on

@@ -1,7 +1,7 @@
 //! The networks of a team and who shares them.
 
 use karma_cluster::seed::derive;
-use karma_nn::{Activation, Learner, Mlp, MlpShape};
+use karma_nn::{Activation, Learner, Mlp, MlpShape, Scratch};
 
 use super::view::{Shape, View};
 
@@ -19,17 +19,18 @@ impl Net {
     /// Fresh; `name` and `index` choose its random stream, `head_gain` the scale of its outputs.
     pub(super) fn new(
         view: View,
-        [hidden, outputs]: [usize; 2],
+        body: Body,
+        outputs: usize,
         head_gain: f32,
         stream: (u64, &str, u64),
     ) -> Self {
         let shape = MlpShape {
             inputs: view.width(),
-            hidden: vec![hidden; 2],
+            hidden: vec![body.hidden; 2],
             outputs,
             // D1. tanh, as on-policy trains MPE with.
             activation: Activation::Tanh,
-            recurrent: false,
+            recurrent: body.recurrent,
         };
         let (seed, name, index) = stream;
         // D2. Orthogonal weights: gain √2 in hidden layers, 0.01 in a policy's head so that the first
@@ -41,6 +42,36 @@ impl Net {
             view,
         }
     }
+
+    /// Numbers that it remembers of a cell.
+    pub(super) fn remembered(&self) -> usize {
+        self.view.rows() * self.mlp.shape().state()
+    }
+
+    /// Runs `rows` rows of `inputs` into `out`, and `states` to those after.
+    pub(super) fn run(
+        &self,
+        inputs: &[f32],
+        rows: usize,
+        states: &mut [f32],
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) {
+        if self.mlp.shape().recurrent {
+            self.mlp.step(inputs, rows, states, scratch, out);
+        } else {
+            self.mlp.forward(inputs, rows, scratch, out);
+        }
+    }
+}
+
+/// What networks have between inputs and outputs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body {
+    /// Width of the two hidden layers.
+    pub(super) hidden: usize,
+    /// Whether the second remembers.
+    pub(super) recurrent: bool,
 }
 
 /// Agents of each network, in their order. `sharing` gives each agent's network; empty for one that
@@ -62,15 +93,15 @@ pub(super) fn groups(agents: usize, sharing: &[usize]) -> Vec<Vec<usize>> {
 pub(super) fn per_choice(
     shape: Shape,
     groups: Vec<Vec<usize>>,
-    hidden: usize,
+    body: Body,
     head_gain: f32,
     (seed, name): (u64, &str),
 ) -> Vec<Net> {
     let groups = groups.into_iter().zip(0..);
     groups
         .map(|(agents, index)| {
-            let (view, sizes) = (View::sight_of(shape, agents), [hidden, shape.heads.width()]);
-            Net::new(view, sizes, head_gain, (seed, name, index))
+            let (view, outputs) = (View::sight_of(shape, agents), shape.heads.width());
+            Net::new(view, body, outputs, head_gain, (seed, name, index))
         })
         .collect()
 }

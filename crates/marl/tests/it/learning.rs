@@ -4,14 +4,14 @@ use karma_marl::train::{
     IterationMetrics,
     dqn::{self, Dqn},
     env::{Joint, VecEnv},
-    mappo::{Mappo, Settings},
+    mappo::{Mappo, Recurrent, Settings},
     play_greedily,
 };
 use karma_nn::Mlp;
 
 use crate::{
     on_threads,
-    toys::{Ill, Matrix, Queue, settings},
+    toys::{Ill, Matrix, Queue, Recall, settings},
 };
 
 /// Trains and gives the greedy policy's mean reward and the metrics.
@@ -232,4 +232,51 @@ fn q_learning_beats_the_best_constant_on_a_queue_at_any_thread_count() {
     let constant = f64::from(Queue::best_constant());
     assert!(one.0 > constant + 0.05, "{} against {constant}", one.0);
     assert_eq!(one, two);
+}
+
+/// Settings that learn to recall: chunks are longer than episodes are, and cut some of them.
+fn recalling(iterations: u32) -> Settings {
+    Settings {
+        steps: 20,
+        recurrent: Some(Recurrent { sequence: 10 }),
+        ..settings(iterations)
+    }
+}
+
+#[test]
+fn a_cue_is_recalled_by_who_remembers_and_by_nobody_else() {
+    let best = 1.0 / Recall::LENGTH as f64;
+    for seed in 0..4 {
+        let (reward, metrics, _) = trained(&Recall::new(64), recalling(60), seed);
+        assert!(reward > 0.999 * best, "seed {seed}: {reward} of {best}");
+        assert!(metrics.iter().all(|m| m.mask_violation_rate == 0.0));
+        let forgetful = Settings {
+            recurrent: None,
+            ..recalling(60)
+        };
+        let (reward, ..) = trained(&Recall::new(64), forgetful, seed);
+        assert!(reward < 0.45 * best, "seed {seed}: {reward} of {best}");
+    }
+}
+
+#[test]
+fn networks_that_remember_have_equal_bits_at_any_thread_count_and_in_any_parts() {
+    let run = |threads: usize, parts: &[usize]| {
+        on_threads(threads, || {
+            let mut all = Queue::new(24).state.into_iter();
+            let parts = parts.iter().map(|size| Queue {
+                envs: *size,
+                state: all.by_ref().take(*size).collect(),
+            });
+            let mut mappo = Mappo::new(parts.collect(), recalling(3), 4);
+            for _ in 0..3 {
+                mappo.iterate().unwrap();
+            }
+            let reward = play_greedily(&mut [Queue::new(8)], &mappo.actors, 70).unwrap();
+            (reward, networks(&mappo))
+        })
+    };
+    let one = run(1, &[24]);
+    assert_eq!(one, run(2, &[10, 10, 4]));
+    assert_eq!(one, run(5, &[8, 8, 8]));
 }

@@ -9,7 +9,10 @@ use std::{
 use karma_cluster::{Silent, Watch, scenario::EarlyStop};
 use karma_marl::{
     MarlError,
-    train::{IterationMetrics, Plan, Run, mappo::Mappo},
+    train::{
+        IterationMetrics, Plan, Run,
+        mappo::{Mappo, Recurrent, Settings},
+    },
 };
 use karma_nn::Mlp;
 
@@ -30,7 +33,11 @@ fn plan() -> Plan {
 }
 
 fn run(plan: Plan) -> Run<Queue> {
-    let mappo = Mappo::new(vec![Queue::new(30)], settings(12), 5);
+    run_of(plan, settings(12))
+}
+
+fn run_of(plan: Plan, settings: Settings) -> Run<Queue> {
+    let mappo = Mappo::new(vec![Queue::new(30)], settings, 5);
     Run::new(mappo, vec![Queue::new(6)], plan)
 }
 
@@ -67,21 +74,31 @@ impl Watch for Impatient {
 
 #[test]
 fn a_stopped_run_goes_on_with_the_same_bytes() {
-    let (whole, parts) = (Folder::new("whole"), Folder::new("parts"));
-    let expected = train(&mut run(plan()), &Silent, whole.path()).unwrap();
-    for looks in [0, 4, 2, 1] {
-        let watch = Impatient(AtomicU32::new(looks));
-        let stopped = train(&mut run(plan()), &watch, parts.path());
-        assert!(matches!(stopped, Err(MarlError::Interrupted(_))));
+    // What networks remember is a part of where a run stands.
+    for recurrent in [None, Some(Recurrent { sequence: 5 })] {
+        let (whole, parts) = (Folder::new("whole"), Folder::new("parts"));
+        let fresh = || {
+            let settings = Settings {
+                recurrent,
+                ..settings(12)
+            };
+            run_of(plan(), settings)
+        };
+        let expected = train(&mut fresh(), &Silent, whole.path()).unwrap();
+        for looks in [0, 4, 2, 1] {
+            let watch = Impatient(AtomicU32::new(looks));
+            let stopped = train(&mut fresh(), &watch, parts.path());
+            assert!(matches!(stopped, Err(MarlError::Interrupted(_))));
+        }
+        let policy = train(&mut fresh(), &Silent, parts.path()).unwrap();
+        assert_eq!(policy, expected);
+        assert_eq!(told(&whole), told(&parts));
+        let state = |folder: &Folder| {
+            let path = folder.path().join("checkpoint/00000012/state.msgpack");
+            fs::read(path).unwrap()
+        };
+        assert_eq!(state(&whole), state(&parts));
     }
-    let policy = train(&mut run(plan()), &Silent, parts.path()).unwrap();
-    assert_eq!(policy, expected);
-    assert_eq!(told(&whole), told(&parts));
-    let state = |folder: &Folder| {
-        let path = folder.path().join("checkpoint/00000012/state.msgpack");
-        fs::read(path).unwrap()
-    };
-    assert_eq!(state(&whole), state(&parts));
 }
 
 #[test]

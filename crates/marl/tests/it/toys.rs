@@ -1,10 +1,12 @@
 //! Small worlds with known answers.
 
+use karma_cluster::seed::derive;
 use karma_marl::train::{
     env::{Outcome, SnapshotError, VecEnv},
     mappo::{CriticInput, Settings},
 };
 use karma_nn::Heads;
+use rand::Rng;
 
 /// Two agents pick a row and a column of a payoff table, over and over.
 #[derive(Clone)]
@@ -280,6 +282,97 @@ impl<E: VecEnv> VecEnv for Ill<E> {
     }
 }
 
+/// One of three cues is shown in the first step of an episode and asked for in its last, between which
+/// nothing is seen: the answer is worth one, all else nothing. Who remembers gets it always, who does
+/// not in one of three episodes.
+#[derive(Clone)]
+pub(crate) struct Recall {
+    pub(crate) envs: usize,
+    /// Per environment, episodes before and steps in this one.
+    clock: Vec<[u64; 2]>,
+}
+
+impl Recall {
+    pub(crate) const LENGTH: u64 = 6;
+
+    pub(crate) fn new(envs: usize) -> Self {
+        Self {
+            envs,
+            clock: vec![[0, 0]; envs],
+        }
+    }
+
+    fn cue(&self, env: usize) -> usize {
+        let number = env as u64 * 1_000_000 + self.clock[env][0];
+        derive(7, "cue", number).gen_range(0..3)
+    }
+}
+
+impl VecEnv for Recall {
+    fn envs(&self) -> usize {
+        self.envs
+    }
+    fn agents(&self) -> usize {
+        1
+    }
+    fn heads(&self) -> Heads {
+        Heads {
+            heads: 1,
+            choices: 3,
+        }
+    }
+    fn width(&self) -> usize {
+        4
+    }
+    fn observe(&self, out: &mut [f32], _: &mut [f32]) {
+        out.fill(0.0);
+        for (env, out) in out.chunks_exact_mut(4).enumerate() {
+            let step = self.clock[env][1];
+            if step == 0 {
+                out[self.cue(env)] = 1.0;
+            }
+            out[3] = f32::from(u8::from(step + 1 == Self::LENGTH));
+        }
+    }
+    fn masks(&mut self, out: &mut [u8]) {
+        out.fill(0b111);
+    }
+    fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
+        for (env, choice) in choices.iter().enumerate() {
+            let cue = self.cue(env);
+            let step = &mut self.clock[env][1];
+            *step += 1;
+            let ends = *step == Self::LENGTH;
+            outcome.rewards[env] = f32::from(u8::from(ends && usize::from(*choice) == cue));
+            // By turns, so that both kinds of end are met.
+            outcome.truncated[env] = ends && env % 2 == 0;
+            outcome.terminated[env] = ends && env % 2 == 1;
+        }
+    }
+    fn reset_ended(&mut self) {
+        for clock in self.clock.iter_mut().filter(|c| c[1] == Self::LENGTH) {
+            *clock = [clock[0] + 1, 0];
+        }
+    }
+    fn snapshot(&self) -> Vec<u8> {
+        let words = self.clock.iter().flatten();
+        words.flat_map(|word| word.to_le_bytes()).collect()
+    }
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        let words = snapshot
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| u64::from_le_bytes(*b));
+        let words: Vec<u64> = words.collect();
+        if words.len() != self.envs * 2 {
+            return Err(SnapshotError("another number of cues".to_owned()));
+        }
+        self.clock = words.as_chunks().0.to_vec();
+        Ok(())
+    }
+}
+
 /// Settings that learn toys in seconds.
 pub(crate) fn settings(iterations: u32) -> Settings {
     Settings {
@@ -296,6 +389,7 @@ pub(crate) fn settings(iterations: u32) -> Settings {
         raw_values: false,
         critic: CriticInput::Team,
         sharing: Vec::new(),
+        recurrent: None,
         epochs: 4,
         minibatches: 4,
         mask_loss: 0.0,

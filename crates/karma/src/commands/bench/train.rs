@@ -272,6 +272,7 @@ fn spread_settings(args: &TrainBench) -> Settings {
         raw_values: true,
         critic: critic(args.critic.unwrap_or(CriticRows::Agent)),
         sharing: Vec::new(),
+        recurrent: None,
         epochs: 4,
         minibatches: 4,
         mask_loss: 0.0,

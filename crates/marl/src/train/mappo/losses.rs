@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
-use karma_nn::{Heads, Level, Objective, categorical::Distributions, kernel};
+use karma_nn::{Heads, Level, Objective, Sequences, categorical::Distributions, kernel};
 
-use super::{Place, memory::Memory};
+use super::{
+    Place,
+    memory::{End, Memory},
+    recollection::Recollection,
+};
 use crate::train::view::View;
 
 /// Sums over the rows of minibatches.
@@ -78,6 +82,8 @@ pub(super) struct Batch<'a> {
     pub(super) memories: &'a [&'a Memory],
     pub(super) order: &'a [Place],
     pub(super) view: &'a View,
+    /// What its network remembers, and which of those it is.
+    pub(super) states: (fn(&Memory) -> &Recollection, usize),
 }
 
 impl<'a> Batch<'a> {
@@ -95,6 +101,23 @@ impl<'a> Batch<'a> {
     fn input(self, row: usize, buffer: &'a mut [f32]) -> &'a [f32] {
         let (memory, cell, slot) = self.at(row);
         self.view.row(&memory.seen, cell, slot, buffer)
+    }
+
+    /// The state that the chunk which begins with a row was played from.
+    fn state(self, row: usize) -> &'a [f32] {
+        let (memory, cell, slot) = self.at(row);
+        let (states, index) = self.states;
+        let (chunk, env) = (cell / memory.envs / memory.sequence, cell % memory.envs);
+        let of_chunk = memory.envs * self.view.rows();
+        let chunks = memory.ends.len() / memory.envs / memory.sequence;
+        let at = chunk * of_chunk + env * self.view.rows() + slot;
+        states(memory).start(index, at, chunks * of_chunk)
+    }
+
+    /// Whether an episode begins with a row, which is not of the first step of a rollout.
+    fn is_fresh(self, row: usize) -> bool {
+        let (memory, cell, _) = self.at(row);
+        memory.ends[cell - memory.envs] != End::No
     }
 
     /// Asks the cache for the input of a row; gives its memory and where its agents lie there.
@@ -185,6 +208,16 @@ impl Objective for ActorObjective<'_> {
     }
 }
 
+impl Sequences for ActorObjective<'_> {
+    fn state(&self, row: usize) -> &[f32] {
+        self.batch.state(row)
+    }
+
+    fn is_fresh(&self, row: usize) -> bool {
+        self.batch.is_fresh(row)
+    }
+}
+
 impl ActorObjective<'_> {
     /// D21. A mask gives the logits that it hides no gradient, so what they say without it is chance.
     /// The loss −ln Σ p(allowed), p the unmasked distribution, teaches them: its derivative by a logit
@@ -255,5 +288,15 @@ impl Objective for CriticObjective<'_> {
                 };
             }
         }
+    }
+}
+
+impl Sequences for CriticObjective<'_> {
+    fn state(&self, row: usize) -> &[f32] {
+        self.batch.state(row)
+    }
+
+    fn is_fresh(&self, row: usize) -> bool {
+        self.batch.is_fresh(row)
     }
 }

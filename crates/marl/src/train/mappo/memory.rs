@@ -1,8 +1,11 @@
 //! What a rollout leaves of one part of the environments, and what its steps were worth.
 
+use std::ops::Range;
+
 use karma_nn::Scratch;
 use rayon::prelude::*;
 
+use super::recollection::Recollection;
 use crate::train::{
     Fault, Net,
     env::{Outcome, VecEnv},
@@ -15,6 +18,12 @@ use crate::train::{
 pub(super) struct Memory {
     pub(super) shape: Shape,
     pub(super) envs: usize,
+    /// Steps of a chunk, where networks remember; else 0.
+    pub(super) sequence: usize,
+    /// What policies remember.
+    pub(super) actors: Recollection,
+    /// What values remember.
+    pub(super) critics: Recollection,
     /// `(steps + 1) × envs` cells; the last are where the rollout stopped.
     pub(super) seen: Seen,
     pub(super) masks: Vec<u8>,
@@ -50,10 +59,13 @@ const BLOCK_ROWS: usize = 96;
 
 impl Memory {
     /// Nothing played yet.
-    pub(super) fn new(shape: Shape, envs: usize) -> Self {
+    pub(super) fn new(shape: Shape, envs: usize, sequence: usize) -> Self {
         Self {
             shape,
             envs,
+            sequence,
+            actors: Recollection::default(),
+            critics: Recollection::default(),
             seen: Seen::default(),
             masks: Vec::new(),
             choices: Vec::new(),
@@ -86,6 +98,11 @@ impl Memory {
     /// Rows of one step: environments × agents.
     pub(super) fn row(&self) -> usize {
         self.envs * self.shape.agents
+    }
+
+    /// Whether a chunk begins with `step`.
+    pub(super) fn begins_chunk(&self, step: usize) -> bool {
+        self.sequence > 0 && step.is_multiple_of(self.sequence)
     }
 
     fn steps(&self) -> usize {
@@ -130,6 +147,10 @@ impl Memory {
                 self.last.push(self.shape, here, env);
             }
         }
+        // D24. Whatever the end: the next episode remembers nothing of this one.
+        for env in outcome.ended() {
+            self.actors.now.forget(env);
+        }
     }
 
     /// Number of choices made against a mask.
@@ -144,9 +165,14 @@ impl Memory {
         let (shape, agents) = (self.shape, self.shape.agents);
         let (played, last) = (self.seen.cells(shape), self.last.cells(shape));
         self.values.resize((played + last) * agents, 0.0);
-        let (of_played, of_last) = self.values.split_at_mut(played * agents);
-        for (seen, values) in [(&self.seen, of_played), (&self.last, of_last)] {
-            for net in critics {
+        self.critics.begin(critics, self.envs);
+        for (index, net) in critics.iter().enumerate() {
+            if net.mlp.shape().recurrent {
+                self.value_in_order(net, index);
+                continue;
+            }
+            let (of_played, of_last) = self.values.split_at_mut(played * agents);
+            for (seen, values) in [(&self.seen, of_played), (&self.last, of_last)] {
                 value(net, seen, agents, values);
             }
         }
@@ -158,6 +184,44 @@ impl Memory {
                 term: "value",
             }),
         }
+    }
+
+    /// Values of a network that remembers: step after step, with the state that it has there. The
+    /// state in which an episode was cut off goes on from what was remembered of that episode, and so
+    /// does the state in which the rollout stopped; neither is a step of what follows.
+    fn value_in_order(&mut self, net: &Net, index: usize) {
+        let (agents, envs, row) = (self.shape.agents, self.envs, self.row());
+        let (mut lane, played) = (Lane::default(), self.seen.cells(self.shape) * agents);
+        let mut aside = Vec::new();
+        for step in 0..self.steps() {
+            if self.begins_chunk(step) {
+                self.critics.mark(index);
+            }
+            let cells = step * envs..(step + 1) * envs;
+            let values = &mut self.values[step * row..(step + 1) * row];
+            let states = self.critics.now.of(index);
+            lane.value(net, (&self.seen, cells.clone()), states, agents, values);
+            for (env, end) in self.ends[cells].iter().enumerate() {
+                if let End::Truncated(last) = *end {
+                    let last = last as usize;
+                    aside.clear();
+                    aside.extend_from_slice(self.critics.now.in_cell(index, env));
+                    let at = played + last * agents;
+                    let values = &mut self.values[at..at + agents];
+                    let seen = (&self.last, last..last + 1);
+                    lane.value(net, seen, &mut aside, agents, values);
+                }
+                if *end != End::No {
+                    self.critics.now.forget_of(index, env);
+                }
+            }
+        }
+        let steps = self.steps();
+        aside.clear();
+        aside.extend_from_slice(self.critics.now.of(index));
+        let seen = (&self.seen, steps * envs..(steps + 1) * envs);
+        let values = &mut self.values[steps * row..(steps + 1) * row];
+        lane.value(net, seen, &mut aside, agents, values);
     }
 
     /// D14. Generalised advantage estimation; the running sum is cut where an episode ends, by
@@ -206,32 +270,54 @@ impl Memory {
     }
 }
 
+/// Buffers of the way from what is seen to values.
+#[derive(Default)]
+struct Lane {
+    scratch: Scratch,
+    inputs: Vec<f32>,
+    out: Vec<f32>,
+}
+
+impl Lane {
+    /// Values that `net` gives `cells` of `seen`, for the agents it is of; `states` go one step
+    /// further.
+    fn value(
+        &mut self,
+        net: &Net,
+        (seen, cells): (&Seen, Range<usize>),
+        states: &mut [f32],
+        agents: usize,
+        values: &mut [f32],
+    ) {
+        let (view, width, outputs) = (&net.view, net.view.width(), net.mlp.shape().outputs);
+        let rows = cells.len() * view.rows();
+        self.inputs.resize(rows * width, 0.0);
+        self.out.resize(rows * outputs, 0.0);
+        for (row, input) in self.inputs.chunks_exact_mut(width).enumerate() {
+            let cell = cells.start + row / view.rows();
+            view.write(seen, cell, row % view.rows(), input);
+        }
+        net.run(&self.inputs, rows, states, &mut self.scratch, &mut self.out);
+        for (row, out) in self.out.chunks_exact(outputs).enumerate() {
+            let first = row / view.rows() * agents;
+            for (agent, value) in view.agents_of(row % view.rows()).zip(out) {
+                values[first + agent] = *value;
+            }
+        }
+    }
+}
+
 /// Values that `net` gives the cells of `seen`, for the agents it is of.
 fn value(net: &Net, seen: &Seen, agents: usize, values: &mut [f32]) {
-    let (view, width, outputs) = (&net.view, net.view.width(), net.mlp.shape().outputs);
-    let block = (BLOCK_ROWS / view.rows()).max(1);
+    let block = (BLOCK_ROWS / net.view.rows()).max(1);
     values
         .par_chunks_mut(block * agents)
         .enumerate()
-        .for_each_init(
-            || (Scratch::default(), Vec::new(), Vec::new()),
-            |(scratch, inputs, out), (index, values)| {
-                let rows = values.len() / agents * view.rows();
-                inputs.resize(rows * width, 0.0_f32);
-                out.resize(rows * outputs, 0.0_f32);
-                for (row, input) in inputs.chunks_exact_mut(width).enumerate() {
-                    let cell = index * block + row / view.rows();
-                    view.write(seen, cell, row % view.rows(), input);
-                }
-                net.mlp.forward(inputs, rows, scratch, out);
-                for (row, out) in out.chunks_exact(outputs).enumerate() {
-                    let first = row / view.rows() * agents;
-                    for (agent, value) in view.agents_of(row % view.rows()).zip(out) {
-                        values[first + agent] = *value;
-                    }
-                }
-            },
-        );
+        .for_each_init(Lane::default, |lane, (index, values)| {
+            let first = index * block;
+            let cells = first..first + values.len() / agents;
+            lane.value(net, (seen, cells), &mut [], agents, values);
+        });
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::train::{
     Fault, Net,
     env::{Outcome, VecEnv},
     logits::{Logits, NotFinite},
+    states::States,
     view::{Seen, Shape},
 };
 
@@ -48,10 +49,10 @@ struct Lane {
 }
 
 impl<E: VecEnv> Player<E> {
-    pub(super) fn new(env: E, first: usize) -> Self {
+    pub(super) fn new(env: E, first: usize, sequence: usize) -> Self {
         let shape = Shape::of(&env);
         Self {
-            memory: Memory::new(shape, env.envs()),
+            memory: Memory::new(shape, env.envs(), sequence),
             sums: Sums::default(),
             outcome: Outcome::new(env.envs(), env.agents()),
             lane: Lane::default(),
@@ -66,15 +67,24 @@ impl<E: VecEnv> Player<E> {
         let (shape, envs) = (self.memory.shape, self.memory.envs);
         let joint = envs * shape.joint();
         self.memory.resize(steps);
+        self.memory.actors.begin(actors, envs);
         self.sums = Sums::default();
         for step in 0..steps {
             let memory = &mut self.memory;
+            if memory.begins_chunk(step) {
+                (0..actors.len()).for_each(|index| memory.actors.mark(index));
+            }
             memory.seen.look(shape, &self.env, step * envs);
             let span = step * joint..(step + 1) * joint;
             let masks = &mut memory.masks[span.clone()];
             self.env.masks(masks);
             self.lane
-                .decide(shape, actors, (&memory.seen, step * envs), masks)
+                .decide(
+                    shape,
+                    (actors, &mut memory.actors.now),
+                    (&memory.seen, step * envs),
+                    masks,
+                )
                 .map_err(|bad| Fault::of_logits(step, bad))?;
             // One stream per iteration, step and environment: no state to keep.
             let at = u64::from(key.iteration) * steps as u64 + step as u64;
@@ -123,12 +133,12 @@ impl Lane {
     fn decide(
         &mut self,
         shape: Shape,
-        actors: &[Net],
+        (actors, states): (&[Net], &mut States),
         (seen, first): (&Seen, usize),
         masks: &[u8],
     ) -> Result<(), NotFinite> {
         let cells = first..first + masks.len() / shape.joint();
-        let logits = self.logits.of(shape, actors, seen, cells)?;
+        let logits = self.logits.of(shape, actors, states, seen, cells)?;
         let level = actors[0].mlp.level();
         shape.heads.evaluate(level, logits, masks, &mut self.of);
         Ok(())

@@ -14,6 +14,13 @@ pub enum CriticInput {
     Sight,
 }
 
+/// How networks that remember are trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recurrent {
+    /// Steps that gradients go back through; rollouts are whole multiples of it.
+    pub sequence: usize,
+}
+
 /// Settings of the algorithm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -43,6 +50,9 @@ pub struct Settings {
     pub critic: CriticInput,
     /// Which network each agent uses, from 0; empty for one that all share.
     pub sharing: Vec<usize>,
+    /// Makes the second hidden layer of all networks a gated recurrent unit; none for networks that
+    /// remember nothing.
+    pub recurrent: Option<Recurrent>,
     /// Passes over a rollout.
     pub epochs: u32,
     /// Minibatches per pass.
@@ -78,6 +88,7 @@ impl From<&TrainSettings> for Settings {
                 Algorithm::Ippo => CriticInput::Sight,
             },
             sharing: Vec::new(),
+            recurrent: None,
             epochs: if once { 1 } else { of.epochs },
             minibatches: if once { 1 } else { of.minibatches as usize },
             mask_loss: of.mask_loss,

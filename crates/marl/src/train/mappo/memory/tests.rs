@@ -33,7 +33,7 @@ fn memory(ends: &[End], seed: u64) -> Memory {
         advantages: vec![0.0; steps],
         returns: vec![0.0; steps],
         ends: ends.to_vec(),
-        ..Memory::new(shape, 1)
+        ..Memory::new(shape, 1, 0)
     }
 }
 
