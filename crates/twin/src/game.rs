@@ -1,5 +1,6 @@
 //! The stochastic game: many clusters of the twin stepping together on plain arrays.
 
+mod assault;
 mod pool;
 mod snapshot;
 
@@ -8,6 +9,7 @@ use std::{ops::Range, sync::Arc};
 use karma_cluster::{Scenario, ServiceMetrics, seed};
 use rayon::prelude::*;
 
+pub use assault::Assault;
 use pool::Pool;
 pub(crate) use pool::arrive;
 pub use snapshot::GamesSnapshot;
@@ -42,6 +44,8 @@ pub struct Games {
     /// Number of the first game among all that share the pool.
     first: usize,
     state: State,
+    /// What an attacker does during the next window, `games × services`.
+    assaults: Vec<Assault>,
     rooms: Vec<Room>,
 }
 
@@ -82,6 +86,7 @@ struct Part<'a> {
     previous: &'a mut [ServiceMetrics],
     desired: &'a mut [u32],
     asked: &'a [u32],
+    assaults: &'a [Assault],
     windows: &'a mut [u32],
     contexts: &'a [u32],
     variants: &'a [u32],
@@ -120,6 +125,7 @@ impl Games {
                 dice: vec![Dice(0); n_games],
                 ended: vec![true; n_games],
             },
+            assaults: vec![Assault::default(); cells],
             rooms: vec![Room::default(); n_games.div_ceil(CHUNK)],
             first: 0,
             pool,
@@ -142,7 +148,9 @@ impl Games {
             .step_by(CHUNK)
             .map(|from| {
                 let games = from..self.games().min(from + CHUNK);
+                let cells = games.start * self.services()..games.end * self.services();
                 Self {
+                    assaults: self.assaults[cells].to_vec(),
                     model: Arc::clone(&self.model),
                     pool: Arc::clone(&self.pool),
                     first: self.first + from,
@@ -201,6 +209,23 @@ impl Games {
         &self.state.ended
     }
 
+    /// Windows of an episode.
+    #[must_use]
+    pub fn length(&self) -> u32 {
+        self.pool.windows
+    }
+
+    /// A number of the episode that `game` plays, another for every game and episode of one seed.
+    #[must_use]
+    pub fn episode(&self, game: usize) -> u64 {
+        ((self.first + game) as u64) << 32 | u64::from(self.state.episodes[game])
+    }
+
+    /// What an attacker does in the next windows, until it is changed: `games × services`.
+    pub fn assaults_mut(&mut self) -> &mut [Assault] {
+        &mut self.assaults
+    }
+
     /// Asks for `desired` replicas (`games × services`) and lets one window pass in every game.
     /// Games that have ended must be reset first.
     ///
@@ -216,7 +241,7 @@ impl Games {
         let members = &pool.members[self.first..];
         let parts = self
             .state
-            .parts(desired, members, pool.services, &mut self.rooms);
+            .parts(desired, &self.assaults, members, &mut self.rooms);
         parts
             .into_par_iter()
             .for_each(|mut part| part.step(model, pool));
@@ -282,11 +307,11 @@ impl State {
     fn parts<'a>(
         &'a mut self,
         asked: &'a [u32],
+        assaults: &'a [Assault],
         members: &'a [u8],
-        services: usize,
         rooms: &'a mut [Room],
     ) -> Vec<Part<'a>> {
-        let cells = CHUNK * services;
+        let cells = CHUNK * (asked.len() / self.windows.len().max(1));
         let mut members = members[..self.windows.len()].chunks(CHUNK);
         let mut now = self.now.chunks_mut(cells);
         let mut before = self.before.chunks_mut(cells);
@@ -295,6 +320,7 @@ impl State {
         let mut previous = self.previous.chunks_mut(cells);
         let mut desired = self.desired.chunks_mut(cells);
         let mut asked = asked.chunks(cells);
+        let mut assaults = assaults.chunks(cells);
         let mut windows = self.windows.chunks_mut(CHUNK);
         let mut contexts = self.contexts.chunks(CHUNK);
         let mut variants = self.variants.chunks(CHUNK);
@@ -311,6 +337,7 @@ impl State {
                     previous: previous.next()?,
                     desired: desired.next()?,
                     asked: asked.next()?,
+                    assaults: assaults.next()?,
                     windows: windows.next()?,
                     contexts: contexts.next()?,
                     variants: variants.next()?,
@@ -384,13 +411,16 @@ impl Part<'_> {
                 self.desired[at] = asked;
             }
         }
-        self.room.given[span.clone()].copy_from_slice(episode.given(window));
+        let assaults = &self.assaults[span.clone()];
+        let given = &mut self.room.given[span.clone()];
+        given.copy_from_slice(episode.given(window));
+        assault::add(assaults, episode.arrivals(window), given);
         self.room.nodes[game] = episode.nodes;
         arrive(
             model,
             episode,
             window,
-            &self.now[span.clone()],
+            (&self.now[span.clone()], assaults),
             dice,
             &mut self.room.inflow[span],
         );

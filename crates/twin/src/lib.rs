@@ -42,7 +42,7 @@ mod walk;
 pub use error::TwinError;
 pub use fidelity::Fidelity;
 pub use fit::FitSettings;
-pub use game::{Games, GamesSnapshot};
+pub use game::{Assault, Games, GamesSnapshot};
 pub use model::Twin;
 pub use record::record_traces;
 pub use rollout::TwinCluster;

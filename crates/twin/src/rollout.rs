@@ -257,7 +257,7 @@ impl Cluster for TwinCluster {
             &self.model,
             &self.episode,
             self.window,
-            &self.now,
+            (&self.now, &[]),
             &mut self.dice,
             &mut inflow,
         );

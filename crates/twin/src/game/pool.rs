@@ -3,7 +3,7 @@
 use karma_cluster::{Scenario, ServiceMetrics, seed, workload};
 use rayon::prelude::*;
 
-use super::CHUNK;
+use super::{Assault, CHUNK};
 use crate::{dice::Dice, episode::Episode, model::Twin, neural::Model, physics::known};
 
 /// Variants prepared per context.
@@ -54,12 +54,13 @@ impl Pool {
     }
 }
 
-/// Draws what the scrapes of one window will show of arrivals.
+/// Draws what the scrapes of one window will show of arrivals, those of an attacker's floods included
+/// where there are `assaults`, one per service.
 pub(crate) fn arrive(
     model: &Model,
     episode: &Episode,
     window: usize,
-    now: &[ServiceMetrics],
+    (now, assaults): (&[ServiceMetrics], &[Assault]),
     dice: &mut Dice,
     inflow: &mut [f32],
 ) {
@@ -80,6 +81,7 @@ pub(crate) fn arrive(
             };
             mean = mean.min(clients / (think_s + wait_s).max(1e-3));
         }
+        mean *= 1.0 + assaults.get(service).map_or(0.0, |a| a.flood);
         let mut z = [0.0];
         dice.normal(&mut z);
         let called: f32 = model.physics.plan.services[service]
