@@ -27,8 +27,8 @@ pub use service::{
     WorkDistribution,
 };
 pub use settings::{
-    Agent, Algorithm, AnalyzeSettings, Control, EarlyStop, EvaluateSettings, RewardWeights,
-    Sharing, Team, TrainSettings, TwinSettings,
+    AdversarySettings, Agent, Algorithm, AnalyzeSettings, Control, EarlyStop, EvaluateSettings,
+    RewardWeights, Sharing, Team, TrainSettings, TwinSettings,
 };
 pub use template::template;
 

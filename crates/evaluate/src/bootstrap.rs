@@ -76,6 +76,13 @@ impl Bootstrap {
     }
 }
 
+/// Mean and 95 % interval of `values`, one per seed of an experiment; none of no values. `seed` draws
+/// the resamples.
+#[must_use]
+pub fn estimate(values: &[f64], seed: u64) -> Option<Estimate> {
+    Bootstrap::new(seed, values.len()).estimate(values)
+}
+
 /// Share of the resamples beyond each end: Φ(−√(n/(n−1)) · t).
 fn tail_probability(n: usize) -> f64 {
     if n < 2 {

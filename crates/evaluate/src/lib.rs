@@ -26,6 +26,7 @@ mod table;
 mod timeline;
 
 pub use advice::NearConstant;
+pub use bootstrap::estimate;
 pub use claim::{Claim, ConstantVerdict, POD_HOURS_LIMIT};
 pub use error::{EvaluateError, Result};
 pub use evaluate::evaluate;

@@ -182,6 +182,39 @@ pub(crate) enum Bench {
                             karma bench train --sweep hidden"
     )]
     Train(TrainBench),
+    /// Train the team of a run with and without attackers that learn, and let both meet the same ones.
+    ///
+    /// For every seed: a team against the contexts alone (before) and one of the same budget against
+    /// attackers, too (after), then a best response to each from scratch. Prints what both are paid per
+    /// window in the contexts, alone, and against the worst of all attackers, with 95 % intervals.
+    #[command(after_help = "Example:\n  karma bench adversary --run runs/pipeline --seeds 5")]
+    Adversary(AdversaryBench),
+}
+
+/// What `karma bench adversary` takes.
+#[derive(Args)]
+pub(crate) struct AdversaryBench {
+    /// Run directory whose scenario and twin are played.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+    /// Seeds that both teams are trained with.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) seeds: u32,
+    /// The first of them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1 << 32))]
+    pub(crate) first_seed: u64,
+    /// Iterations of the teams' training [default: the scenario's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) iterations: Option<u32>,
+    /// Attackers that learn on the way [default: the scenario's, or 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) attackers: Option<u32>,
+    /// Threads, at most 256 [default: one per core]; what is learned does not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    pub(crate) threads: Option<u16>,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
 }
 
 /// What `karma bench train` takes.

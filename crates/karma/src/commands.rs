@@ -10,7 +10,7 @@ mod run;
 mod tune;
 
 pub(crate) use assess::assess;
-pub(crate) use bench::{bench_emulator, bench_trace, bench_train};
+pub(crate) use bench::{bench_adversary, bench_emulator, bench_trace, bench_train};
 pub(crate) use check::check;
 pub(crate) use export::export;
 pub(crate) use hpa::hpa_replay;

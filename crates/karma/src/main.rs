@@ -74,5 +74,6 @@ fn dispatch(command: Command) -> Outcome {
         }
         Command::Bench(Bench::Trace { rows, output }) => commands::bench_trace(rows, output),
         Command::Bench(Bench::Train(args)) => commands::bench_train(&args),
+        Command::Bench(Bench::Adversary(args)) => commands::bench_adversary(&args),
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct ReportInput {
     pub(crate) timing: Option<Value>,
     /// `model/fidelity.json`.
     pub(crate) fidelity: Option<Value>,
+    /// `train/exploitability.json`, where attackers learned.
+    pub(crate) exploitability: Option<Value>,
     /// Lines of `train/metrics.jsonl`.
     pub(crate) metrics: Vec<Value>,
     /// `analyze/roles.json`.
@@ -68,10 +70,12 @@ pub(crate) fn render(input: &ReportInput) -> Result<String> {
     let mut environment = Environment::new();
     environment.add_template("report.html", TEMPLATE)?;
     let template = environment.get_template("report.html")?;
+    let mut learning = learning::charts(&input.metrics);
+    learning.extend(input.exploitability.as_ref().and_then(learning::attackers));
     let data = json!({
         "contenders": timeline::contenders(),
         "contexts": summary.map(timeline::contexts).unwrap_or_default(),
-        "learning": learning::charts(&input.metrics),
+        "learning": learning,
         "decisions": decisions::charts(&input.decisions, &services),
     });
     let page = Page {

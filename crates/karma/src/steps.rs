@@ -37,6 +37,9 @@ const MODEL: &str = "model";
 /// Fidelity of the twin, in the run directory.
 const FIDELITY: &str = "model/fidelity.json";
 
+/// How the team stands attackers that learn, in the run directory, where there were any.
+const EXPLOITABILITY: &str = "train/exploitability.json";
+
 /// Twin accuracy with the trained team among the policies, in the run directory.
 const ACCURACY: &str = "transfer/accuracy.json";
 

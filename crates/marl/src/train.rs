@@ -4,6 +4,7 @@
 //! games seen through the encoder, steered through guides, paid by the reward model. [`Trainer`] adds
 //! what a long run needs: checkpoints, exact resume, validation, early stop.
 
+pub mod adversary;
 mod checkpoint;
 pub mod dqn;
 pub mod env;
@@ -20,9 +21,10 @@ pub mod tune;
 mod twin_env;
 mod view;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use karma_cluster::{Scenario, Watch, scenario::TrainSettings, seed::derive_seed};
+use karma_nn::Mlp;
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,7 @@ pub use run::{Plan, Run};
 pub use twin_env::TwinEnv;
 
 use crate::{Guides, Policy, bundle::sha256, error::Result, policy::Layout};
+use adversary::{Arena, Attacker, League};
 use env::{Joint, VecEnv};
 use mappo::Mappo;
 
@@ -84,6 +87,8 @@ pub struct IterationMetrics {
 pub struct Trainer {
     run: Kind,
     layout: Layout,
+    /// Where attackers learn, where they do.
+    arena: Option<Arena>,
 }
 
 /// Who learns: agents, or one for all of them.
@@ -107,9 +112,20 @@ impl Trainer {
         seed: u64,
     ) -> Self {
         let layout = Layout::of(scenario, settings);
+        let arena = settings.adversary.as_ref().map(|adversary| {
+            let mut scenario = scenario.clone();
+            scenario.train = *settings;
+            Arena::new(twin, &scenario, guides, adversary, seed)
+        });
         let games = |count, name| {
             let seed = derive_seed(seed, name, 0);
-            TwinEnv::parts(twin, scenario, guides, count, seed)
+            let Some(arena) = &arena else {
+                return TwinEnv::parts(twin, scenario, guides, count, seed);
+            };
+            let attacked = arena.share_of(count);
+            let mut games = TwinEnv::parts(twin, scenario, guides, count - attacked, seed);
+            games.extend(arena.games_against(&Attacker::league(&[]), attacked, seed));
+            games
         };
         let validation = VALIDATION_GAMES * scenario.contexts.len().max(1);
         let envs = [
@@ -132,13 +148,36 @@ impl Trainer {
             Kind::Joint(run(envs, settings, Plan { agents, ..plan }, seed, &layout))
         } else {
             settings.sharing.clone_from(&layout.sharing);
-            Kind::Agents(run(envs, settings, plan, seed, &layout))
+            let iterations = settings.iterations;
+            let mut run = run(envs, settings, plan, seed, &layout);
+            if let Some(arena) = &arena {
+                run.raise_with(Box::new(League::new(arena.clone(), iterations)));
+            }
+            Kind::Agents(run)
         };
-        Self { run, layout }
+        Self { run, layout, arena }
+    }
+
+    /// The networks of the best team so far.
+    #[must_use]
+    pub fn team(&self) -> Vec<Net> {
+        match &self.run {
+            Kind::Agents(run) => run.best(),
+            Kind::Joint(run) => run.best(),
+        }
+    }
+
+    /// The attackers that learned on the way, in the order in which they joined.
+    #[must_use]
+    pub fn attackers(&self) -> &[Arc<Mlp>] {
+        match &self.run {
+            Kind::Agents(run) => run.rivals().1,
+            Kind::Joint(_) => &[],
+        }
     }
 
     /// Trains to the end, or continues from the newest checkpoint in `dir`. Writes `metrics.jsonl`,
-    /// the same for TensorBoard, and `checkpoint/` there and calls `each` after every iteration,
+    /// the same for TensorBoard, `checkpoint/` and, where attackers learn, `exploitability.json` there and calls `each` after every iteration,
     /// those already done included.
     ///
     /// # Errors
@@ -150,11 +189,17 @@ impl Trainer {
         each: &mut dyn FnMut(&IterationMetrics),
         dir: &Path,
     ) -> Result<Policy> {
+        let actors = match &mut self.run {
+            Kind::Agents(run) => run.train(watch, each, dir)?,
+            Kind::Joint(run) => run.train(watch, each, dir)?,
+        };
+        if let (Kind::Agents(run), Some(arena)) = (&self.run, &self.arena) {
+            let (team, iteration) = (run.best(), run.mappo.iteration);
+            let told = arena.measure(&team, iteration, run.rivals(), watch)?;
+            told.write(dir)?;
+        }
         Ok(Policy {
-            actors: match &mut self.run {
-                Kind::Agents(run) => run.train(watch, each, dir)?,
-                Kind::Joint(run) => run.train(watch, each, dir)?,
-            },
+            actors,
             layout: self.layout.clone(),
         })
     }

@@ -6,6 +6,7 @@ mod services;
 mod settings;
 mod start;
 mod times;
+mod train;
 
 use super::{Context, Scenario, Shape, TraceWorkload};
 use crate::yaml::suggestion;
@@ -46,6 +47,7 @@ impl Scenario {
         name("name", &self.name, &mut findings);
         services::check(self, &mut findings);
         settings::check(self, &mut findings);
+        train::check(self, &mut findings);
         load::check_nodes(self, "nodes", &self.nodes, &mut findings);
         load::check_workload("workload", &self.workload, &mut findings);
         faults::check(self, "faults", &self.faults, &mut findings);

@@ -174,6 +174,30 @@ pub struct TrainSettings {
     /// Early stop of the paper; absent for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<EarlyStop>,
+    /// Attackers that learn, too; absent for those of the contexts alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adversary: Option<AdversarySettings>,
+}
+
+/// Adversarial training: attackers are trained against the team one after another, and the team
+/// against all of them so far. They have the weapons of the scenario's contexts (floods, payload, pod
+/// kills, processor stress), each at most as strong as there, and attack a calm cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdversarySettings {
+    /// How long an attacker could flood at full strength in one episode; everything else that it does
+    /// is priced by that.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub budget: Seconds,
+    /// Attackers trained one after another, at even intervals of the first part of the team's training.
+    #[schemars(range(min = 1, max = 64))]
+    pub attackers: u32,
+    /// Iterations of training of each attacker.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub iterations: u32,
+    /// Share of the team's games that is played against them. What it gains there is lost in the contexts.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
+    pub share: f64,
 }
 
 /// Early stop: mean reward per window above one threshold and its deviation over iterations below
@@ -290,6 +314,18 @@ impl Default for TrainSettings {
             mask_loss: 0.0,
             flip_advantage: false,
             stop: None,
+            adversary: None,
+        }
+    }
+}
+
+impl Default for AdversarySettings {
+    fn default() -> Self {
+        Self {
+            budget: Seconds(300.0),
+            attackers: 6,
+            iterations: 80,
+            share: 0.75,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `karma bench`: how fast the parts are on this machine.
 
+mod adversary;
 mod machine;
 mod timed;
 mod train;
@@ -18,6 +19,7 @@ use crate::{
     status::{Blame, ExitStatus, Failure, Outcome},
 };
 
+pub(crate) use adversary::bench_adversary;
 pub(crate) use train::bench_train;
 
 /// Episodes timed; the median is told.

@@ -1,4 +1,4 @@
-//! Learning curves from `train/metrics.jsonl`.
+//! Learning curves from `train/metrics.jsonl`, and how the team stood against attackers that learned.
 
 use serde_json::{Value, json};
 
@@ -71,6 +71,26 @@ pub(super) fn charts(metrics: &[Value]) -> Vec<Value> {
                 .then(|| json!({ "title": title, "note": note, "x": x, "series": series }))
         })
         .collect()
+}
+
+/// How the team stood as each attacker joined, and in the end, from `train/exploitability.json`.
+pub(super) fn attackers(told: &Value) -> Option<Value> {
+    const SERIES: [(&str, &str); 3] = [
+        ("nobody", "nobody attacks"),
+        ("random", "random attacker"),
+        ("best_response", "best response"),
+    ];
+    let mut met: Vec<&Value> = told["joined"].as_array()?.iter().collect();
+    met.push(&told["after"]);
+    let of = |key| -> Vec<Option<f64>> { met.iter().map(|met| float(met, key)).collect() };
+    let series = SERIES.map(|(key, name)| json!({ "name": name, "values": of(key) }));
+    Some(json!({
+        "title": "Reward against attackers that learn",
+        "note": "Per window of a calm cluster, before each attacker joined and in the end. The best \
+                 response was trained from scratch against the team as it was.",
+        "x": of("iteration"),
+        "series": series,
+    }))
 }
 
 /// What training came to.

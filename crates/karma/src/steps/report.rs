@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{ACCURACY, FIDELITY, Job, Shown, VERDICT};
+use super::{ACCURACY, EXPLOITABILITY, FIDELITY, Job, Shown, VERDICT};
 use crate::{
     files,
     manifest::{Manifest, Step},
@@ -26,6 +26,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
         // The page is an output like any other: the same bytes from the same inputs.
         timing: None,
         fidelity,
+        exploitability: json_of(run, EXPLOITABILITY)?,
         metrics: lines_of(run, "train/metrics.jsonl")?,
         roles: json_of(run, "analyze/roles.json")?,
         verdict: json_of(run, VERDICT)?,

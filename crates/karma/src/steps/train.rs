@@ -5,11 +5,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use karma_marl::{
     MarlError, bundle,
-    train::{IterationMetrics, Trainer},
+    train::{
+        IterationMetrics, Trainer,
+        adversary::{Exploitability, Met},
+    },
 };
 use karma_twin::Twin;
 
-use super::{Job, MODEL, Shown};
+use super::{EXPLOITABILITY, Job, MODEL, Shown};
 use crate::{
     files, organization,
     status::{Blame, Outcome},
@@ -50,10 +53,11 @@ pub(super) fn show(run: &Path) -> Result<Shown> {
         .with_context(|| format!("{} is empty", path.display()))?;
     let last: IterationMetrics = serde_json::from_str(line)
         .with_context(|| format!("{} has a line of another form", path.display()))?;
+    let attacked = attacked(run)?;
     Ok(Shown {
         text: format!(
             "{} iterations, {} windows played\nreward per window {:.4}, success {:.4}, \
-             share of the pods {:.3}",
+             share of the pods {:.3}{attacked}",
             last.iteration + 1,
             last.env_steps,
             last.reward,
@@ -62,4 +66,24 @@ pub(super) fn show(run: &Path) -> Result<Shown> {
         ),
         rows: vec![serde_json::to_value(&last)?],
     })
+}
+
+/// A line on how the team stands attackers that learn, where there were any.
+fn attacked(run: &Path) -> Result<String> {
+    let path = run.join(EXPLOITABILITY);
+    if !path.exists() {
+        return Ok(String::new());
+    }
+    let told: Exploitability = serde_json::from_value(files::read_json(&path)?)
+        .with_context(|| format!("{} has another form", path.display()))?;
+    let taken = |met: &Met| format!("{:.4}", met.exploitability());
+    let before = told.joined.first().map_or_else(|| "-".to_owned(), taken);
+    Ok(format!(
+        "\na best response takes {before} of the reward before attackers joined, {} after; \
+         worst against {} attackers {:.4}, alone {:.4}",
+        taken(&told.after),
+        told.league.len() + 2,
+        told.worst,
+        told.after.nobody,
+    ))
 }

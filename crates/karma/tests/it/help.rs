@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::{command, workspace};
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["init"],
     &["check"],
@@ -22,6 +22,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["bench", "emulator"],
     &["bench", "trace"],
     &["bench", "train"],
+    &["bench", "adversary"],
     &["tune"],
 ];
 

@@ -10,16 +10,17 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use karma_cluster::files;
 use karma_nn::{
-    Learner, Mlp,
+    Learner, Mlp, MlpShape,
     store::{self, Archive},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Net, ValueNorm, env::VecEnv, mappo::Mappo, states::States};
+use super::{Net, ValueNorm, adversary::Met, env::VecEnv, mappo::Mappo, states::States};
 use crate::{
     bundle::sha256,
     error::{MarlError, Result},
@@ -51,7 +52,21 @@ pub(super) struct State {
     pub(super) progress: Progress,
 }
 
-/// What a run remembers beside the networks.
+/// What a run remembers beside the algorithm.
+#[derive(Clone, Debug)]
+pub(super) struct Beside {
+    /// The best policies so far.
+    pub(super) best: Vec<Mlp>,
+    /// Opponents that were trained, in the order in which they joined.
+    pub(super) rivals: Vec<Arc<Mlp>>,
+    /// The policies that the team had as each of them joined.
+    pub(super) past: Vec<Vec<Mlp>>,
+    /// The opponents' shape.
+    pub(super) rival_shape: Option<MlpShape>,
+    pub(super) progress: Progress,
+}
+
+/// The numbers of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Progress {
     /// Best validation so far.
@@ -63,6 +78,9 @@ pub(super) struct Progress {
     /// Of the lines of the metrics up to here; absent in format 1, which is told by its number.
     #[serde(default)]
     pub(super) metrics_sha256: String,
+    /// How the team stood when each rival joined.
+    #[serde(default)]
+    pub(super) met: Vec<Met>,
 }
 
 /// Folder of all checkpoints of a run.
@@ -130,8 +148,7 @@ pub(super) fn save<E: VecEnv>(
     dir: &Path,
     fingerprint: &str,
     mappo: &Mappo<E>,
-    best: &[Mlp],
-    progress: &Progress,
+    beside: &Beside,
 ) -> Result<()> {
     let root = root(dir);
     let (partial, whole) = (root.join(files::PARTIAL), root.join(name(mappo.iteration)));
@@ -143,8 +160,16 @@ pub(super) fn save<E: VecEnv>(
             net.learner.export(&adam, &mut archive);
         }
     }
-    for (index, best) in best.iter().enumerate() {
+    for (index, best) in beside.best.iter().enumerate() {
         best.export(&format!("best.{index}"), &mut archive);
+    }
+    for (index, rival) in beside.rivals.iter().enumerate() {
+        rival.export(&format!("rival.{index}"), &mut archive);
+    }
+    for (index, team) in beside.past.iter().enumerate() {
+        for (number, actor) in team.iter().enumerate() {
+            actor.export(&format!("past.{index}.{number}"), &mut archive);
+        }
     }
     let broken = |e: &dyn std::fmt::Display| MarlError::broken(&whole, e);
     let networks = store::to_bytes(&archive).map_err(|e| broken(&e))?;
@@ -162,7 +187,7 @@ pub(super) fn save<E: VecEnv>(
         } else {
             Vec::new()
         },
-        progress: progress.clone(),
+        progress: beside.progress.clone(),
     };
     let state = rmp_serde::to_vec_named(&state).map_err(|e| broken(&e))?;
     remove(&partial)?;
@@ -176,13 +201,13 @@ pub(super) fn save<E: VecEnv>(
     fs::rename(&partial, &whole).map_err(|e| MarlError::file(&whole, e))
 }
 
-/// Brings `mappo` and `best` to the checkpoint at `path`.
+/// Brings `mappo` and what a run remembers `beside` it to the checkpoint at `path`.
 pub(super) fn load<E: VecEnv>(
     path: &Path,
     fingerprint: &str,
     mappo: &mut Mappo<E>,
-    best: &mut [Mlp],
-) -> Result<Progress> {
+    beside: &mut Beside,
+) -> Result<()> {
     let read = |name: &str| {
         let path = path.join(name);
         fs::read(&path).map_err(|e| MarlError::file(&path, e))
@@ -215,7 +240,7 @@ pub(super) fn load<E: VecEnv>(
     let archive = store::from_bytes(&networks).map_err(broken)?;
     let mut actors = mappo.actors.clone();
     let mut critics = mappo.critics.clone();
-    let mut chosen = best.to_vec();
+    let mut chosen = beside.best.clone();
     let nets = [("actor", &mut actors), ("critic", &mut critics)];
     for ((name, nets), steps) in nets.into_iter().zip(&state.steps) {
         restore(nets, name, steps, &archive).map_err(broken)?;
@@ -223,6 +248,18 @@ pub(super) fn load<E: VecEnv>(
     for (index, best) in chosen.iter_mut().enumerate() {
         let name = format!("best.{index}");
         *best = Mlp::import(best.shape().clone(), &name, &archive).map_err(broken)?;
+    }
+    let (mut rivals, mut past) = (Vec::new(), Vec::new());
+    if let Some(shape) = &beside.rival_shape {
+        for index in 0..state.progress.met.len() {
+            let rival = Mlp::import(shape.clone(), &format!("rival.{index}"), &archive);
+            rivals.push(Arc::new(rival.map_err(broken)?));
+            let team = actors.iter().enumerate().map(|(number, net)| {
+                let name = format!("past.{index}.{number}");
+                Mlp::import(net.mlp.shape().clone(), &name, &archive)
+            });
+            past.push(team.collect::<Result<_, _>>().map_err(broken)?);
+        }
     }
     let envs = mappo.envs().count();
     if state.environments.len() != envs {
@@ -234,13 +271,15 @@ pub(super) fn load<E: VecEnv>(
         return Err(MarlError::broken(&path.join(STATE), reason));
     }
     for (env, snapshot) in mappo.envs_mut().zip(&state.environments) {
+        env.face(&rivals);
         env.restore(snapshot)
             .map_err(|e| MarlError::broken(&path.join(STATE), e))?;
     }
-    best.clone_from_slice(&chosen);
+    (beside.best, beside.rivals, beside.past) = (chosen, rivals, past);
+    beside.progress = state.progress;
     (mappo.actors, mappo.critics) = (actors, critics);
     (mappo.norm, mappo.iteration) = (state.norm, state.iteration);
-    Ok(state.progress)
+    Ok(())
 }
 
 /// Brings networks and optimisers to what `archive` holds of them.

@@ -3,7 +3,9 @@
 mod joint;
 pub mod simple_spread;
 
-use karma_nn::Heads;
+use std::sync::Arc;
+
+use karma_nn::{Heads, Mlp};
 
 pub use joint::Joint;
 pub use simple_spread::SimpleSpread;
@@ -108,6 +110,10 @@ pub trait VecEnv: Send {
 
     /// Starts those that have ended anew.
     fn reset_ended(&mut self);
+
+    /// Learned opponents, in the order in which they joined, from now on; for environments that have
+    /// any.
+    fn face(&mut self, _rivals: &[Arc<Mlp>]) {}
 
     /// Everything that changes, so that [`Self::restore`] continues with the same bits.
     fn snapshot(&self) -> Vec<u8>;

@@ -50,6 +50,16 @@ impl Greedy {
         Ok(&self.choices)
     }
 
+    /// What is remembered of the episodes that are being played; another's fits or is forgotten.
+    pub(super) fn states_mut(&mut self) -> &mut States {
+        &mut self.states
+    }
+
+    /// The same, to read.
+    pub(super) fn states(&self) -> &States {
+        &self.states
+    }
+
     /// Remembers nothing of the episodes that have ended in a step.
     pub(super) fn forget(&mut self, outcome: &Outcome) {
         for env in outcome.ended() {

@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{ErrorKind, Write},
     path::Path,
+    sync::Arc,
 };
 
 use karma_cluster::{Interrupted, Watch, files, scenario::EarlyStop};
@@ -12,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Fault, IterationMetrics, Net,
-    checkpoint::{self, Progress},
+    adversary::{Met, Rivals},
+    checkpoint::{self, Beside, Progress},
     env::VecEnv,
     greedy::play_greedily,
     mappo::Mappo,
@@ -57,8 +59,9 @@ pub struct Run<E> {
     validation: Vec<E>,
     /// Where every validation starts.
     start: Vec<Vec<u8>>,
-    best: Vec<Mlp>,
-    progress: Progress,
+    beside: Beside,
+    /// Who trains opponents, where there are any.
+    rivals: Option<Box<dyn Rivals>>,
     /// What the metrics come to so far.
     told: Sha256,
 }
@@ -68,14 +71,38 @@ impl<E: VecEnv> Run<E> {
     #[must_use]
     pub fn new(mappo: Mappo<E>, validation: Vec<E>, plan: Plan) -> Self {
         Self {
-            best: networks(&mappo.actors),
+            beside: Beside {
+                best: networks(&mappo.actors),
+                rivals: Vec::new(),
+                past: Vec::new(),
+                rival_shape: None,
+                progress: Progress::default(),
+            },
+            rivals: None,
             start: validation.iter().map(VecEnv::snapshot).collect(),
-            progress: Progress::default(),
             told: Sha256::new(),
             mappo,
             plan,
             validation,
         }
+    }
+
+    /// Lets `rivals` raise opponents on the way.
+    pub fn raise_with(&mut self, rivals: Box<dyn Rivals>) {
+        self.beside.rival_shape = Some(rivals.shape());
+        self.rivals = Some(rivals);
+    }
+
+    /// The networks of the best policies so far.
+    #[must_use]
+    pub fn best(&self) -> Vec<Net> {
+        nets(&self.mappo, &self.beside.best)
+    }
+
+    /// How the team stood when each opponent joined, and the opponents.
+    #[must_use]
+    pub fn rivals(&self) -> (&[Met], &[Arc<Mlp>]) {
+        (&self.beside.progress.met, &self.beside.rivals)
     }
 
     /// Trains to the end, or continues from the newest checkpoint in `dir`, and gives the policies with
@@ -93,10 +120,14 @@ impl<E: VecEnv> Run<E> {
         let path = dir.join("metrics.jsonl");
         self.resume(dir, &path, each)?;
         let total = u64::from(self.plan.iterations);
-        while self.mappo.iteration < self.plan.iterations && !self.progress.stopped {
+        while self.mappo.iteration < self.plan.iterations && !self.beside.progress.stopped {
             if watch.stopped() {
                 self.save(dir)?;
                 return Err(Interrupted.into());
+            }
+            if let Err(fault) = self.raise_rival(watch) {
+                self.save(dir)?;
+                return Err(fault);
             }
             let iteration = self.mappo.iteration;
             let mut metrics = self
@@ -105,7 +136,7 @@ impl<E: VecEnv> Run<E> {
                 .map_err(|fault| self.fault(iteration, fault))?;
             self.look_back(metrics.reward);
             let done = self.mappo.iteration;
-            let due = self.plan.is_due(done) || self.progress.stopped;
+            let due = self.plan.is_due(done) || self.beside.progress.stopped;
             if due {
                 metrics.validation = Some(self.validate(iteration)?);
             }
@@ -119,24 +150,18 @@ impl<E: VecEnv> Run<E> {
             let note = format!("reward {:.4}", metrics.reward);
             watch.progress("train", u64::from(done), total, &note);
         }
-        Ok(self.best.clone())
+        Ok(self.beside.best.clone())
     }
 
     fn save(&mut self, dir: &Path) -> Result<()> {
-        self.progress.metrics_sha256 = hex(&self.told.clone().finalize());
-        checkpoint::save(
-            dir,
-            &self.plan.fingerprint,
-            &self.mappo,
-            &self.best,
-            &self.progress,
-        )?;
+        self.beside.progress.metrics_sha256 = hex(&self.told.clone().finalize());
+        checkpoint::save(dir, &self.plan.fingerprint, &self.mappo, &self.beside)?;
         self.prune(dir)
     }
 
     /// Leaves the checkpoints that a run which stands here keeps.
     fn prune(&self, dir: &Path) -> Result<()> {
-        let (now, stopped) = (self.mappo.iteration, self.progress.stopped);
+        let (now, stopped) = (self.mappo.iteration, self.beside.progress.stopped);
         let is_due = |done| self.plan.is_due(done) || (stopped && done == now);
         checkpoint::prune(dir, now, is_due)
     }
@@ -151,9 +176,8 @@ impl<E: VecEnv> Run<E> {
         let mut damaged = None;
         for (_, checkpoint) in checkpoint::all(dir)? {
             let print = &self.plan.fingerprint;
-            match checkpoint::load(&checkpoint, print, &mut self.mappo, &mut self.best) {
-                Ok(progress) => {
-                    self.progress = progress;
+            match checkpoint::load(&checkpoint, print, &mut self.mappo, &mut self.beside) {
+                Ok(()) => {
                     damaged = None;
                     break;
                 }
@@ -164,6 +188,7 @@ impl<E: VecEnv> Run<E> {
         if let Some(fault) = damaged {
             return Err(fault);
         }
+        self.face_in_validation();
         let text = self.metrics_so_far(path)?;
         for line in text.lines() {
             each(&serde_json::from_str(line).map_err(|e| MarlError::broken(path, e))?);
@@ -193,7 +218,7 @@ impl<E: VecEnv> Run<E> {
             .split_inclusive('\n')
             .take(iteration as usize)
             .collect();
-        if sha256(known.as_bytes()) != self.progress.metrics_sha256 {
+        if sha256(known.as_bytes()) != self.beside.progress.metrics_sha256 {
             let reason = format!(
                 "its first {iteration} lines are not those that the checkpoint of iteration \
                  {iteration} was saved with"
@@ -201,6 +226,41 @@ impl<E: VecEnv> Run<E> {
             return Err(MarlError::broken(path, reason));
         }
         Ok(known)
+    }
+
+    /// Trains the next opponent where one is due, and lets it join all games. Policies are compared
+    /// anew from then on: the validation has become harder.
+    fn raise_rival(&mut self, watch: &dyn Watch) -> Result<()> {
+        let (iteration, number) = (self.mappo.iteration, self.beside.rivals.len());
+        let Some(rivals) = &mut self.rivals else {
+            return Ok(());
+        };
+        if rivals.due().get(number) != Some(&iteration) {
+            return Ok(());
+        }
+        let past = self.beside.past.iter().map(|past| nets(&self.mappo, past));
+        let past: Vec<Vec<Net>> = past.collect();
+        let team = &self.mappo.actors;
+        let (rival, met) = rivals.raise(team, &past, (number, iteration), watch)?;
+        self.beside.rivals.push(Arc::new(rival));
+        self.beside.past.push(networks(&self.mappo.actors));
+        self.beside.progress.met.push(met);
+        self.beside.progress.best = None;
+        for env in self.mappo.envs_mut() {
+            env.face(&self.beside.rivals);
+        }
+        self.face_in_validation();
+        Ok(())
+    }
+
+    /// Lets the opponents so far join the validation games.
+    fn face_in_validation(&mut self) {
+        for (games, start) in self.validation.iter_mut().zip(&mut self.start) {
+            let restored = games.restore(start);
+            assert!(restored.is_ok(), "the validation games' own snapshot");
+            games.face(&self.beside.rivals);
+            *start = games.snapshot();
+        }
     }
 
     /// Plays the greedy policy in the validation games and keeps it if it is the best so far.
@@ -212,9 +272,9 @@ impl<E: VecEnv> Run<E> {
         let steps = self.plan.validation_steps;
         let reward = play_greedily(&mut self.validation, &self.mappo.actors, steps)
             .map_err(|fault| self.fault(iteration, fault))?;
-        if self.progress.best.is_none_or(|best| reward > best) {
-            self.progress.best = Some(reward);
-            self.best = networks(&self.mappo.actors);
+        if self.beside.progress.best.is_none_or(|best| reward > best) {
+            self.beside.progress.best = Some(reward);
+            self.beside.best = networks(&self.mappo.actors);
         }
         Ok(reward)
     }
@@ -222,13 +282,13 @@ impl<E: VecEnv> Run<E> {
     /// The paper's criterion: mean above one threshold, deviation below another.
     fn look_back(&mut self, reward: f64) {
         let Some(stop) = self.plan.stop else { return };
-        let (recent, over) = (&mut self.progress.recent, stop.over.max(1) as usize);
+        let (recent, over) = (&mut self.beside.progress.recent, stop.over.max(1) as usize);
         recent.push(reward);
         recent.drain(..recent.len().saturating_sub(over));
         let count = recent.len() as f64;
         let mean = recent.iter().sum::<f64>() / count;
         let square = recent.iter().map(|r| (r - mean).powi(2)).sum::<f64>();
-        self.progress.stopped = recent.len() == over
+        self.beside.progress.stopped = recent.len() == over
             && mean > stop.reward_above
             && (square / count).sqrt() < stop.deviation_below;
     }
@@ -247,6 +307,15 @@ impl<E: VecEnv> Run<E> {
             term: fault.term,
         }
     }
+}
+
+/// `networks` in the places of the policies of `mappo`.
+fn nets<E>(mappo: &Mappo<E>, networks: &[Mlp]) -> Vec<Net> {
+    let of = |(net, mlp): (&Net, &Mlp)| Net {
+        mlp: mlp.clone(),
+        ..net.clone()
+    };
+    mappo.actors.iter().zip(networks).map(of).collect()
 }
 
 fn networks(nets: &[Net]) -> Vec<Mlp> {

@@ -1,11 +1,16 @@
 //! The twin's games as environments of the trainer.
 
+use std::sync::Arc;
+
 use karma_cluster::{ActionSpace, Encoder, Scenario, action::CHOICES, reward::RewardModel};
-use karma_nn::Heads;
-use karma_twin::{Games, GamesSnapshot, Twin};
+use karma_nn::{Heads, Mlp};
+use karma_twin::{Assault, Games, GamesSnapshot, Twin};
 use serde::{Deserialize, Serialize};
 
-use super::env::{Outcome, SnapshotError, VecEnv};
+use super::{
+    adversary::{Arsenal, Attacker, Opposition, OppositionSnapshot},
+    env::{Outcome, SnapshotError, VecEnv},
+};
 use crate::{
     Guides,
     ground::{Guidance, History},
@@ -22,6 +27,10 @@ pub struct TwinEnv {
     heads: Heads,
     sides: Vec<Side>,
     desired: Vec<u32>,
+    /// Who attacks, where somebody does beside the scenario.
+    opposition: Option<Opposition>,
+    /// What an attacker sees.
+    states: Vec<f32>,
 }
 
 /// What guides keep and say of one game.
@@ -35,6 +44,8 @@ struct Side {
 struct Snapshot {
     games: GamesSnapshot,
     histories: Vec<History>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opposition: Option<OppositionSnapshot>,
 }
 
 impl TwinEnv {
@@ -69,7 +80,46 @@ impl TwinEnv {
             sides: vec![side; games.games()],
             desired: vec![0; games.games() * scenario.services.len()],
             games,
+            opposition: None,
+            states: Vec::new(),
         }
+    }
+
+    /// The same games, each attacked by one of `league`, which is not empty.
+    #[must_use]
+    pub fn against(mut self, arsenal: Arc<Arsenal>, league: Vec<Attacker>, seed: u64) -> Self {
+        self.opposition = Some(Opposition::new(&self.games, arsenal, league, seed));
+        self
+    }
+
+    /// The games.
+    pub(super) fn games(&self) -> &Games {
+        &self.games
+    }
+
+    /// What is done to the services of every game in the next window.
+    pub(super) fn assaults_mut(&mut self) -> &mut [Assault] {
+        self.games.assaults_mut()
+    }
+
+    /// Writes the global state of one game.
+    pub(super) fn observe_game(&self, game: usize, out: &mut [f32]) {
+        let services = self.heads.heads;
+        let span = game * services..(game + 1) * services;
+        let (before, now) = (self.games.previous(), self.games.metrics());
+        self.encoder.encode(&before[span.clone()], &now[span], out);
+    }
+
+    /// Lets those who attack choose what they do next.
+    fn be_attacked(&mut self) {
+        let Some(mut opposition) = self.opposition.take() else {
+            return;
+        };
+        let mut states = std::mem::take(&mut self.states);
+        states.resize(self.envs() * self.width(), 0.0);
+        self.observe(&mut states, &mut []);
+        opposition.attack(&mut self.games, &states);
+        (self.states, self.opposition) = (states, Some(opposition));
     }
 }
 
@@ -91,12 +141,8 @@ impl VecEnv for TwinEnv {
     }
 
     fn observe(&self, out: &mut [f32], _: &mut [f32]) {
-        let services = self.heads.heads;
-        let before = self.games.previous().chunks_exact(services);
-        let now = self.games.metrics().chunks_exact(services);
-        let games = out.chunks_exact_mut(self.width()).zip(before).zip(now);
-        for ((out, before), now) in games {
-            self.encoder.encode(before, now, out);
+        for (game, out) in out.chunks_exact_mut(self.width()).enumerate() {
+            self.observe_game(game, out);
         }
     }
 
@@ -125,6 +171,7 @@ impl VecEnv for TwinEnv {
             self.space.apply(choices, desired);
             self.guides.reward(&mut side.history, choices, extras);
         }
+        self.be_attacked();
         self.games.step(&self.desired);
         let ended = self.games.ended();
         for (game, metrics) in self.games.metrics().chunks_exact(services).enumerate() {
@@ -138,22 +185,27 @@ impl VecEnv for TwinEnv {
     }
 
     fn reset_ended(&mut self) {
-        let ended = self.games.ended();
-        for (side, _) in self
-            .sides
-            .iter_mut()
-            .zip(ended)
-            .filter(|(_, ended)| **ended)
-        {
-            self.guides.reset(&mut side.history);
-        }
+        let ended = self.games.ended().to_vec();
         self.games.reset_ended();
+        for (game, _) in ended.iter().enumerate().filter(|(_, ended)| **ended) {
+            self.guides.reset(&mut self.sides[game].history);
+            if let Some(opposition) = &mut self.opposition {
+                opposition.begin(&self.games, game);
+            }
+        }
+    }
+
+    fn face(&mut self, rivals: &[Arc<Mlp>]) {
+        if let Some(opposition) = &mut self.opposition {
+            opposition.face(&self.games, Attacker::league(rivals));
+        }
     }
 
     fn snapshot(&self) -> Vec<u8> {
         let snapshot = Snapshot {
             games: self.games.snapshot(),
             histories: self.sides.iter().map(|s| s.history.clone()).collect(),
+            opposition: self.opposition.as_ref().map(Opposition::snapshot),
         };
         // Writing to memory fails on types that cannot be serialised only, and these can.
         rmp_serde::to_vec(&snapshot).unwrap_or_default()
@@ -172,6 +224,13 @@ impl VecEnv for TwinEnv {
         self.games
             .restore(&snapshot.games)
             .map_err(|e| SnapshotError(e.to_string()))?;
+        let fits = match (&mut self.opposition, snapshot.opposition) {
+            (Some(opposition), Some(snapshot)) => opposition.restore(snapshot),
+            (opposition, snapshot) => opposition.is_some() == snapshot.is_some(),
+        };
+        if !fits {
+            return Err(SnapshotError("other attackers".to_owned()));
+        }
         for (side, history) in self.sides.iter_mut().zip(snapshot.histories) {
             side.history = history;
         }

@@ -1,6 +1,7 @@
 //! Training, teams and their files from outside.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod attackers;
 mod bundles;
 mod learning;
 mod long_runs;

@@ -19,8 +19,11 @@ use karma_twin::{FitSettings, Twin, record_traces};
 
 use crate::{Folder, on_threads};
 
+/// A scenario, its twin, and the guides of its team.
+pub(crate) type Smoke = (Scenario, Twin, Guides);
+
 /// The smoke scenario, a twin fitted in a hurry, and the default organization's guides.
-fn smoke() -> (Scenario, Twin, Guides) {
+pub(crate) fn smoke() -> Smoke {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/smoke.yaml");
     let loaded = scenario::load(&path).unwrap();
     let mut smoke = loaded.scenario;
@@ -38,7 +41,7 @@ fn smoke() -> (Scenario, Twin, Guides) {
 }
 
 fn train(
-    (scenario, twin, guides): &(Scenario, Twin, Guides),
+    (scenario, twin, guides): &Smoke,
     threads: usize,
     watch: &dyn Watch,
     dir: &Path,

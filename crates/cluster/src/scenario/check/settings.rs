@@ -1,10 +1,7 @@
-//! Promise, control, team, reward and the settings of the phases.
+//! Promise, control, team and reward.
 
 use super::{Finding, Scenario, name, taken};
-use crate::{
-    scenario::{Algorithm, Sharing},
-    units::Seconds,
-};
+use crate::units::Seconds;
 
 /// Longer episodes are taken for a slip: a run would not end.
 pub(super) const LONGEST_EPISODE_S: f64 = 7.0 * 86_400.0;
@@ -14,9 +11,6 @@ const MOST_WINDOWS: f64 = 100_000.0;
 
 /// As are more scrapes of a service in an episode.
 const MOST_SCRAPES: f64 = 1_000_000.0;
-
-/// Most samples in one iteration of training, all of which are in memory together.
-const MOST_SAMPLES: u64 = 4_000_000;
 
 pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
     check_time(scenario, findings);
@@ -43,30 +37,6 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
     if weights <= 0.0 {
         let hint = "give at least one of success, healthy, latency, entries, throughput a weight";
         findings.push(Finding::new("reward", "every weight is 0", hint));
-    }
-    let train = &scenario.train;
-    if train.algorithm == Algorithm::Ppo && train.sharing != Sharing::All {
-        let message = "ppo trains one actor that decides for all agents: there is nothing to share";
-        let hint = "leave sharing away, or take another algorithm (mappo, ippo, a2c)";
-        findings.push(Finding::new("train.sharing", message, hint).about("train.algorithm"));
-    }
-    let samples = u64::from(train.games) * u64::from(train.steps);
-    if samples > MOST_SAMPLES {
-        let message = format!(
-            "{} games of {} steps are {samples} samples, more than {MOST_SAMPLES}",
-            train.games, train.steps
-        );
-        let hint = "play fewer games or steps in one iteration";
-        findings.push(Finding::new("train.games", message, hint).about("train.steps"));
-    }
-    if u64::from(train.minibatches) > samples {
-        let message = format!("{} minibatches of {samples} samples", train.minibatches);
-        let hint = "at most games times steps";
-        findings.push(
-            Finding::new("train.minibatches", message, hint)
-                .about("train.games")
-                .about("train.steps"),
-        );
     }
 }
 
