@@ -28,7 +28,7 @@ pub use service::{
 };
 pub use settings::{
     AdversarySettings, Agent, Algorithm, AnalyzeSettings, Control, EarlyStop, EvaluateSettings,
-    RewardWeights, Sharing, Team, TrainSettings, TwinSettings,
+    RecurrentSettings, RewardWeights, Sharing, Team, TrainSettings, TwinSettings,
 };
 pub use template::template;
 

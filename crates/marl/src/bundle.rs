@@ -246,16 +246,16 @@ impl Bundle {
     }
 
     /// Checks that the policy's numbers mean the same in `scenario` and under the organisation whose
-    /// text is `organization`, empty without one. How many actors it has, who shares them and how
-    /// wide they are is the policy's own affair.
+    /// text is `organization`, empty without one. How many actors it has, who shares them, how
+    /// wide they are and whether they remember is the policy's own affair.
     ///
     /// # Errors
     /// [`MarlError::Mismatch`] with the first difference.
     pub fn check(&self, scenario: &Scenario, organization: &str) -> Result<()> {
         let manifest = &self.manifest;
         let own = &manifest.layout;
-        let (sharing, hidden) = (own.sharing.clone(), own.shape.hidden.clone());
-        let expected = Layout::shaped(scenario, sharing, own.joint, hidden);
+        let body = (own.shape.hidden.clone(), own.shape.recurrent);
+        let expected = Layout::shaped(scenario, own.sharing.clone(), own.joint, body);
         let asked = sha256(organization.as_bytes());
         let difference = first_difference("", &manifest.meaning, &meaning(scenario))
             .or_else(|| first_difference("layout", &json!(manifest.layout), &json!(expected)))
@@ -300,9 +300,18 @@ fn fits(layout: &Layout, bytes: usize) -> bool {
         .map(|width| width as u128)
         .collect();
     let size = |pair: &[u128]| (pair[0] + 1).saturating_mul(pair[1]).saturating_mul(4);
-    let needed = widths
+    let mut needed = widths
         .windows(2)
         .fold(0_u128, |sum, pair| sum.saturating_add(size(pair)));
+    if shape.recurrent {
+        // Three gates in place of one layer, and as many of the state.
+        let Some(at) = shape.hidden.len().checked_sub(1).filter(|at| *at > 0) else {
+            return false;
+        };
+        let of_input = size(&widths[at..at + 2]).saturating_mul(2);
+        let of_state = size(&[widths[at + 1]; 2]).saturating_mul(3);
+        needed = needed.saturating_add(of_input).saturating_add(of_state);
+    }
     shape.inputs == services * layout.per_service + layout.askers()
         && shape.outputs == together * services * layout.choices
         && !widths.contains(&0)

@@ -12,6 +12,10 @@
 //! | `log_probabilities` | float, shape of the masks | under masks; forbidden choices have −1e30 |
 //! | `actions` | int64 [batch, agents, services] | likeliest allowed choice, the first of equals |
 //!
+//! A policy that remembers (`train.recurrent`) has one input and one output more: `state` and
+//! `state_after`, float [batch, askers, numbers], where each agent asks, or once all together. Zeros
+//! begin an episode; what comes after a window goes into the next.
+//!
 //! The metadata say what the numbers mean: [`METADATA_MANIFEST`] is `policy.json`,
 //! [`METADATA_OBSERVATION`] names every number of the observation, [`METADATA_CHANGES`] tells the
 //! change of replicas that each choice stands for, all as JSON.
@@ -48,6 +52,11 @@ pub const METADATA_MANIFEST: &str = "karma.manifest";
 pub const METADATA_OBSERVATION: &str = "karma.observation";
 /// Metadata: the change of replicas that each choice stands for.
 pub const METADATA_CHANGES: &str = "karma.changes";
+
+/// What is remembered after a window, where a policy remembers.
+const STATE_AFTER: &str = "state_after";
+/// The axis of agents, or of whoever asks.
+const AGENT_AXIS: [(&str, i64); 1] = [("axis", 1)];
 
 /// What a forbidden choice has for a logit, as in `karma_nn`'s own heads.
 const FORBIDDEN: f32 = -1e30;
@@ -130,6 +139,15 @@ fn graph(policy: &Policy) -> GraphProto {
             "The likeliest allowed choice, the first of equals.",
         ),
     ];
+    if policy.layout.state() > 0 {
+        let shape = [policy.layout.askers(), policy.layout.shape.state()];
+        let (before, after) = (
+            "What is remembered of the episode; zeros where it begins.",
+            "What is remembered then: the state of the next window.",
+        );
+        graph.input.push(value("state", FLOAT, &shape, before));
+        graph.output.push(value(STATE_AFTER, FLOAT, &shape, after));
+    }
     let network = add_networks(&mut graph, policy, width);
     let shape: Vec<i64> = [0].into_iter().chain(heads.map(size)).collect();
     graph.initializer.push(integers("logits.shape", &shape));
@@ -161,42 +179,67 @@ fn add_networks(graph: &mut GraphProto, policy: &Policy, width: usize) -> String
     );
     if let [actor] = &policy.actors[..] {
         let askers: Vec<usize> = layout.askers_of(0).collect();
-        return add_network(graph, "actor", actor, (width, &askers));
+        return add_network(
+            graph,
+            ["actor", "state", STATE_AFTER],
+            actor,
+            (width, &askers),
+        );
     }
-    let (mut results, mut order) = (Vec::new(), Vec::new());
+    let (mut results, mut states, mut order) = (Vec::new(), Vec::new(), Vec::new());
     for (index, actor) in policy.actors.iter().enumerate() {
         let (name, first) = (format!("actor.{index}"), order.len());
         order.extend(layout.askers_of(index));
-        results.push(add_network(graph, &name, actor, (width, &order[first..])));
+        let askers = &order[first..];
+        let [before, after] = ["state", STATE_AFTER].map(|of| format!("{name}.{of}"));
+        if actor.shape().recurrent {
+            let (places, numbers) = (format!("{name}.askers"), askers.iter().copied().map(size));
+            let numbers: Vec<i64> = numbers.collect();
+            graph.initializer.push(integers(&places, &numbers));
+            let gather = graph.node("Gather", &["state", &places], &before);
+            gather.set(&AGENT_AXIS);
+            states.push(after.clone());
+        }
+        let names = [name.as_str(), &before, &after];
+        results.push(add_network(graph, names, actor, (width, askers)));
     }
-    let results: Vec<&str> = results.iter().map(String::as_str).collect();
-    let agent_axis = [("axis", 1)];
-    graph
-        .node("Concat", &results, "actors.by_actor")
-        .set(&agent_axis);
-    // Where each agent's row lies among those of actor after actor.
-    let place = |agent| order.iter().position(|of| *of == agent).map_or(0, size);
+    // Where each asker's row lies among those of actor after actor.
+    let place = |asker| order.iter().position(|of| *of == asker).map_or(0, size);
     let places: Vec<i64> = (0..order.len()).map(place).collect();
     graph.initializer.push(integers("actors.places", &places));
-    graph
-        .node("Gather", &["actors.by_actor", "actors.places"], "actors")
-        .set(&agent_axis);
+    if !states.is_empty() {
+        add_in_order(graph, &states, STATE_AFTER);
+    }
+    add_in_order(graph, &results, "actors");
     "actors".to_owned()
 }
 
-/// Adds one network for `askers` and returns the name of its result, batch × askers × outputs.
+/// Adds the rows of all askers, in their order, of `parts`, which lie actor after actor.
+fn add_in_order(graph: &mut GraphProto, parts: &[String], name: &str) {
+    let (parts, all) = (parts.iter().map(String::as_str), format!("{name}.by_actor"));
+    let parts: Vec<&str> = parts.collect();
+    graph.node("Concat", &parts, &all).set(&AGENT_AXIS);
+    let gather = graph.node("Gather", &[&all, "actors.places"], name);
+    gather.set(&AGENT_AXIS);
+}
+
+/// Adds one network for `askers` and returns the name of its result, batch × askers × outputs. Names
+/// are its own and those of its states before and after.
 ///
 /// What a row of the first layer adds for "agent a asks" is row `width + a` of its weights. Added
 /// to the biases, it gives biases per agent, and the observation goes through the layer once for
 /// all agents.
 fn add_network(
     graph: &mut GraphProto,
-    name: &str,
+    [name, before, after]: [&str; 3],
     actor: &Mlp,
     (width, askers): (usize, &[usize]),
 ) -> String {
     let mut newest = "observation.rows".to_owned();
-    for layer in 0..actor.layers() {
+    let head = actor.layers() - 1;
+    // A recurrent unit is two layers below the head.
+    let unit = actor.shape().recurrent.then(|| head - 2);
+    for layer in 0..=head {
         let (mut weights, mut biases) = actor.layer(layer);
         let outputs = biases.len();
         let mut bias_shape = vec![outputs];
@@ -217,10 +260,17 @@ fn add_network(
             floats(&bias, &bias_shape, &biases),
         ];
         graph.initializer.extend(constants);
-        graph.node("MatMul", &[&newest, &weight], &product);
+        let of_state = unit.is_some_and(|unit| layer == unit + 1);
+        let input = if of_state { before } else { &newest };
+        graph.node("MatMul", &[input, &weight], &product);
         graph.node("Add", &[&product, &bias], &sum);
+        if of_state {
+            add_unit(graph, name, [&newest, &sum], [before, after]);
+            after.clone_into(&mut newest);
+            continue;
+        }
         newest = sum;
-        if layer + 1 < actor.layers() {
+        if layer < head && unit != Some(layer) {
             let operator = match actor.shape().activation {
                 Activation::Tanh => "Tanh",
                 Activation::Relu => "Relu",
@@ -230,6 +280,42 @@ fn add_network(
         }
     }
     newest
+}
+
+/// Adds what a recurrent unit makes of the sums of its input and of its state for its three gates:
+/// the state after, `n + z · (h − n)`.
+fn add_unit(graph: &mut GraphProto, name: &str, sums: [&str; 2], [before, after]: [&str; 2]) {
+    let of = |part: &str| format!("{name}.unit.{part}");
+    let [of_input, of_state] = ["input", "state"].map(|from| {
+        let gates = ["reset", "update", "candidate"];
+        gates.map(|gate| of(&format!("{from}.{gate}")))
+    });
+    for (sum, parts) in sums.iter().zip([&of_input, &of_state]) {
+        let split = graph.node("Split", &[sum], &parts[0]);
+        split.output = parts.to_vec();
+        split.set(&[("axis", -1)]);
+    }
+    for (gate, part) in ["reset", "update"].iter().enumerate() {
+        let sum = of(&format!("{part}.sum"));
+        graph.node("Add", &[&of_input[gate], &of_state[gate]], &sum);
+        graph.node("Sigmoid", &[&sum], &of(part));
+    }
+    let [reset, update, kept, sum, candidate, apart, share] = [
+        "reset",
+        "update",
+        "kept",
+        "sum",
+        "candidate",
+        "apart",
+        "share",
+    ]
+    .map(of);
+    graph.node("Mul", &[&reset, &of_state[2]], &kept);
+    graph.node("Add", &[&of_input[2], &kept], &sum);
+    graph.node("Tanh", &[&sum], &candidate);
+    graph.node("Sub", &[before, &candidate], &apart);
+    graph.node("Mul", &[&update, &apart], &share);
+    graph.node("Add", &[&candidate, &share], after);
 }
 
 impl GraphProto {

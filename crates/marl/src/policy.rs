@@ -32,21 +32,22 @@ impl Layout {
     /// The layout of a team of `scenario`, as its `train` has it but with hidden layers of `hidden`.
     #[must_use]
     pub fn new(scenario: &Scenario, hidden: usize) -> Self {
-        Self {
-            shape: MlpShape {
-                hidden: vec![hidden; 2],
-                ..Self::of(scenario, &scenario.train).shape
-            },
-            ..Self::of(scenario, &scenario.train)
-        }
+        let settings = TrainSettings {
+            hidden: hidden as u32,
+            ..scenario.train
+        };
+        Self::of(scenario, &settings)
     }
 
     /// The layout of a team of `scenario` that is trained with `settings`.
     #[must_use]
     pub fn of(scenario: &Scenario, settings: &TrainSettings) -> Self {
         let joint = settings.algorithm == Algorithm::Ppo;
-        let hidden = vec![settings.hidden as usize; 2];
-        Self::shaped(scenario, sharing(scenario, settings.sharing), joint, hidden)
+        let body = (
+            vec![settings.hidden as usize; 2],
+            settings.recurrent.is_some(),
+        );
+        Self::shaped(scenario, sharing(scenario, settings.sharing), joint, body)
     }
 
     /// The layout of a team of `scenario` whose actors are shared and shaped so.
@@ -54,7 +55,7 @@ impl Layout {
         scenario: &Scenario,
         sharing: Vec<usize>,
         joint: bool,
-        hidden: Vec<usize>,
+        (hidden, recurrent): (Vec<usize>, bool),
     ) -> Self {
         let services: Vec<String> = scenario.services.iter().map(|s| s.name.clone()).collect();
         let agents: Vec<String> = scenario
@@ -74,7 +75,7 @@ impl Layout {
                 hidden,
                 outputs: together * services.len() * CHOICES,
                 activation: Activation::Tanh,
-                recurrent: false,
+                recurrent,
             },
             services,
             agents,
@@ -98,6 +99,13 @@ impl Layout {
     #[must_use]
     pub fn askers(&self) -> usize {
         if self.joint { 1 } else { self.agents.len() }
+    }
+
+    /// Numbers of what a team remembers between windows: one state per asker; 0 where actors remember
+    /// nothing.
+    #[must_use]
+    pub fn state(&self) -> usize {
+        self.askers() * self.shape.state()
     }
 
     /// Number of actors.
@@ -130,7 +138,8 @@ fn sharing(scenario: &Scenario, sharing: Sharing) -> Vec<usize> {
     actors.collect()
 }
 
-/// Actors: encoded observation and which agent asks, to the logits of one head per service.
+/// Actors: encoded observation, which agent asks and what it remembers, to the logits of one head per
+/// service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// What the numbers mean.
@@ -144,6 +153,7 @@ pub struct Policy {
 pub struct PolicyScratch {
     inputs: Vec<f32>,
     outputs: Vec<f32>,
+    states: Vec<f32>,
     network: Scratch,
 }
 
@@ -169,28 +179,48 @@ impl Policy {
         self.actors.first().map_or_else(Level::best, Mlp::level)
     }
 
-    /// Logits of every agent, agents × services × choices, for one encoded observation.
+    /// Logits of every agent, agents × services × choices, for one encoded observation. `state` is
+    /// what was remembered before and is then what is remembered after ([`Layout::state`] numbers);
+    /// zeros remember nothing.
     ///
     /// # Panics
-    /// If `observation` is not as long as the layout says.
-    pub fn logits(&self, observation: &[f32], scratch: &mut PolicyScratch, logits: &mut Vec<f32>) {
+    /// If `observation` or `state` is not as long as the layout says.
+    pub fn logits(
+        &self,
+        observation: &[f32],
+        state: &mut [f32],
+        scratch: &mut PolicyScratch,
+        logits: &mut Vec<f32>,
+    ) {
+        let width = self.layout.shape.state();
+        assert_eq!(state.len(), self.layout.state());
         let (layout, askers) = (&self.layout, self.layout.askers());
         let (inputs, outputs) = (layout.shape.inputs, layout.shape.outputs);
         assert_eq!(observation.len() + askers, inputs);
         logits.resize(askers * outputs, 0.0);
         for (index, actor) in self.actors.iter().enumerate() {
             scratch.inputs.clear();
+            scratch.states.clear();
             for asker in layout.askers_of(index) {
                 scratch.inputs.extend_from_slice(observation);
                 let flags = (0..askers).map(|a| f32::from(u8::from(a == asker)));
                 scratch.inputs.extend(flags);
+                let of_asker = asker * width..(asker + 1) * width;
+                scratch.states.extend_from_slice(&state[of_asker]);
             }
             let rows = scratch.inputs.len() / inputs;
             scratch.outputs.resize(rows * outputs, 0.0);
             let (network, out) = (&mut scratch.network, &mut scratch.outputs);
-            actor.forward(&scratch.inputs, rows, network, out);
-            for (asker, out) in layout.askers_of(index).zip(out.chunks_exact(outputs)) {
+            if width > 0 {
+                actor.step(&scratch.inputs, rows, &mut scratch.states, network, out);
+            } else {
+                actor.forward(&scratch.inputs, rows, network, out);
+            }
+            for (row, asker) in layout.askers_of(index).enumerate() {
+                let out = &out[row * outputs..(row + 1) * outputs];
                 logits[asker * outputs..(asker + 1) * outputs].copy_from_slice(out);
+                let after = &scratch.states[row * width..(row + 1) * width];
+                state[asker * width..(asker + 1) * width].copy_from_slice(after);
             }
         }
     }

@@ -28,6 +28,10 @@ pub struct TeamDecision {
 }
 
 /// A team of agents with its policy: greedy, masked, deterministic.
+///
+/// What it remembers of an episode, its guides' history and where its policy is recurrent the states
+/// of the actors, begins with [`Controller::reset`] and lives in memory: a team that is made anew in
+/// the midst of an episode has seen nothing of it and builds that up again window by window.
 #[derive(Clone, Debug)]
 pub struct Team {
     /// The newest decision.
@@ -40,6 +44,8 @@ pub struct Team {
     /// The window before; empty before the first.
     before: Vec<ServiceMetrics>,
     logits: Vec<f32>,
+    /// What actors remember of the episode. It stays finite: observations are, and gates bound it.
+    state: Vec<f32>,
     scratch: PolicyScratch,
     distributions: Distributions,
 }
@@ -61,6 +67,7 @@ impl Team {
             history: guides.history(),
             encoder: Encoder::new(scenario),
             space: ActionSpace::new(scenario),
+            state: vec![0.0; policy.layout.state()],
             policy,
             guides,
             before: Vec::new(),
@@ -74,6 +81,12 @@ impl Team {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Logits of the newest decision, agents × services × choices.
+    #[must_use]
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
     }
 
     /// The guides.
@@ -142,6 +155,7 @@ impl Controller for Team {
         self.encoder = Encoder::new(scenario);
         self.space = ActionSpace::new(scenario);
         self.guides.reset(&mut self.history);
+        self.state.fill(0.0);
         self.before.clear();
         self.last = TeamDecision::default();
     }
@@ -157,8 +171,12 @@ impl Controller for Team {
         self.encoder.encode(before, now, &mut self.last.observation);
         self.guides
             .observe(&mut self.history, now, &mut self.last.guidance);
-        self.policy
-            .logits(&self.last.observation, &mut self.scratch, &mut self.logits);
+        self.policy.logits(
+            &self.last.observation,
+            &mut self.state,
+            &mut self.scratch,
+            &mut self.logits,
+        );
         self.choose();
         self.space.apply(&self.last.choices, desired);
         self.before.clone_from(now);

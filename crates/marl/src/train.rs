@@ -141,7 +141,10 @@ impl Trainer {
             fingerprint: sha256(print.as_bytes()),
             agents: layout.agents.clone(),
         };
-        let mut settings = mappo::Settings::from(settings);
+        let mut settings = mappo::Settings {
+            recurrent: settings.recurrent.map(Into::into),
+            ..settings.into()
+        };
         let run = if layout.joint {
             let envs = envs.map(|parts| parts.into_iter().map(Joint::new).collect());
             let agents = vec!["all as one".to_owned()];

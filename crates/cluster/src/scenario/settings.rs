@@ -128,6 +128,9 @@ pub struct TrainSettings {
     pub algorithm: Algorithm,
     /// Which agents share a network.
     pub sharing: Sharing,
+    /// Makes the team remember its episode: `{}` or `{sequence: 10}`; absent for one that does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recurrent: Option<RecurrentSettings>,
     /// Iterations of rollout and update.
     #[schemars(range(min = 1, max = 1000000))]
     pub iterations: u32,
@@ -198,6 +201,21 @@ pub struct AdversarySettings {
     /// Share of the team's games that is played against them. What it gains there is lost in the contexts.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub share: f64,
+}
+
+/// Networks that remember: their second hidden layer is a gated recurrent unit (GRU).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecurrentSettings {
+    /// Windows that an update goes back through; `steps` is a multiple of it.
+    #[schemars(range(min = 1, max = 65536))]
+    pub sequence: u32,
+}
+
+impl Default for RecurrentSettings {
+    fn default() -> Self {
+        Self { sequence: 10 }
+    }
 }
 
 /// Early stop: mean reward per window above one threshold and its deviation over iterations below
@@ -299,6 +317,7 @@ impl Default for TrainSettings {
         Self {
             algorithm: Algorithm::default(),
             sharing: Sharing::default(),
+            recurrent: None,
             iterations: 200,
             games: 128,
             steps: 60,

@@ -5,7 +5,7 @@ use karma_nn::{Heads, categorical::Distributions};
 use rand::Rng;
 use serde_json::{Value, json};
 
-use super::{FORBIDDEN, FORMAT};
+use super::{FORBIDDEN, FORMAT, STATE_AFTER};
 use crate::{
     Policy,
     bundle::sha256,
@@ -26,8 +26,10 @@ pub fn examples(policy: &Policy, model: &[u8]) -> Value {
     let inputs = Inputs::draw(layout);
     let (mut scratch, mut logits, mut all_logits) =
         (PolicyScratch::default(), Vec::new(), Vec::new());
-    for observation in inputs.observations.chunks_exact(inputs.width) {
-        policy.logits(observation, &mut scratch, &mut logits);
+    let mut states = inputs.states.clone();
+    for (example, observation) in inputs.observations.chunks_exact(inputs.width).enumerate() {
+        let state = &mut states[example * layout.state()..(example + 1) * layout.state()];
+        policy.logits(observation, state, &mut scratch, &mut logits);
         all_logits.extend_from_slice(&logits);
     }
     let (log_probabilities, actions) = masked(policy, &all_logits, &inputs.masks);
@@ -38,7 +40,7 @@ pub fn examples(policy: &Policy, model: &[u8]) -> Value {
         .iter()
         .flat_map(|mask| (0..layout.choices).map(move |choice| (mask >> choice) & 1 == 1))
         .collect();
-    json!({
+    let mut told = json!({
         "format": FORMAT,
         "model_sha256": sha256(model),
         "feature_level": policy.level().name(),
@@ -48,7 +50,13 @@ pub fn examples(policy: &Policy, model: &[u8]) -> Value {
         "logits": nested(&all_logits, &heads),
         "log_probabilities": nested(&log_probabilities, &heads),
         "actions": nested(&actions, &heads[..2]),
-    })
+    });
+    if layout.state() > 0 {
+        let shape = [layout.askers(), layout.shape.state()];
+        told["state"] = nested(&inputs.states, &shape);
+        told[STATE_AFTER] = nested(&states, &shape);
+    }
+    told
 }
 
 /// What the examples start from.
@@ -58,6 +66,8 @@ struct Inputs {
     observations: Vec<f32>,
     /// Examples × agents × services.
     masks: Vec<u8>,
+    /// Examples × state.
+    states: Vec<f32>,
 }
 
 impl Inputs {
@@ -76,7 +86,11 @@ impl Inputs {
                 _ => rng.gen_range(1..=everything),
             })
             .collect();
+        let states = (0..EXAMPLES * layout.state())
+            .map(|_| rng.gen_range(-1.0..1.0))
+            .collect();
         Self {
+            states,
             width,
             observations,
             masks,

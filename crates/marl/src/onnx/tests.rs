@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use karma_cluster::{
     Scenario,
-    scenario::{self, Algorithm, Sharing},
+    scenario::{self, Algorithm, RecurrentSettings, Sharing},
 };
 use karma_nn::MlpShape;
 
@@ -220,79 +220,134 @@ fn examples_obey_their_masks() {
     assert!(forbidden > 1000, "{forbidden}");
 }
 
-/// What a policy's graph gives for one observation with everything allowed, worked out here.
-fn evaluated(graph: &GraphProto, observation: &[f32]) -> Vec<f32> {
-    let constant = |name: &str| graph.initializer.iter().find(|c| c.name == name).unwrap();
-    let mut known: BTreeMap<String, (usize, Vec<f32>)> = BTreeMap::new();
-    known.insert(
-        "observation.rows".to_owned(),
-        (observation.len(), observation.to_vec()),
-    );
+/// What a policy's graph gives for one observation and state with everything allowed, worked out
+/// here: logits and what is remembered then.
+fn evaluated(graph: &GraphProto, observation: &[f32], state: &[f32], rows: usize) -> [Vec<f32>; 2] {
+    /// Rows of a width, one after another.
+    type Rows = (usize, Vec<f32>);
+    let mut known: BTreeMap<String, Rows> = BTreeMap::new();
+    for constant in graph.initializer.iter().filter(|c| c.data_type == FLOAT) {
+        let width = constant.dims.last().map_or(1, |width| *width as usize);
+        known.insert(constant.name.clone(), (width, numbers(constant)));
+    }
+    let places = |name: &str| -> Vec<usize> {
+        let constant = graph.initializer.iter().find(|c| c.name == name).unwrap();
+        let (bytes, _) = constant.raw_data.as_chunks();
+        bytes
+            .iter()
+            .map(|b| i64::from_le_bytes(*b) as usize)
+            .collect()
+    };
+    let seen = (observation.len(), observation.to_vec());
+    known.insert("observation.rows".to_owned(), seen);
+    known.insert("state".to_owned(), (state.len() / rows, state.to_vec()));
+    let mut logits = Vec::new();
     for node in &graph.node {
         let of = |at: usize| known[&node.input[at]].clone();
-        let made = match node.op_type.as_str() {
+        let pairs = |combine: fn(f32, f32) -> f32| {
+            let ((width, a), (_, b)) = (of(0), of(1));
+            let count = a.len().max(b.len());
+            let both = (0..count).map(|i| combine(a[i % a.len()], b[i % b.len()]));
+            (width, both.collect())
+        };
+        let each = |f: fn(f32) -> f32| (of(0).0, of(0).1.into_iter().map(f).collect());
+        let made: Rows = match node.op_type.as_str() {
             "MatMul" => {
-                let (width, rows) = of(0);
-                let weights = numbers(constant(&node.input[1]));
-                let outputs = weights.len() / width;
-                let rows = rows.chunks_exact(width).flat_map(|row| {
-                    let weights = &weights;
-                    (0..outputs).map(move |n| {
-                        let terms = row.iter().enumerate();
-                        terms
-                            .map(|(k, x)| x * weights[k * outputs + n])
-                            .sum::<f32>()
-                    })
-                });
-                (outputs, rows.collect())
+                let ((width, rows), (outputs, weights)) = (of(0), of(1));
+                let sum = |row: &[f32], n: usize| {
+                    let terms = row.iter().enumerate();
+                    terms
+                        .map(|(k, x)| x * weights[k * outputs + n])
+                        .sum::<f32>()
+                };
+                let rows = rows.chunks_exact(width);
+                let products =
+                    rows.flat_map(|row| (0..outputs).map(|n| sum(row, n)).collect::<Vec<_>>());
+                (outputs, products.collect())
             }
-            "Add" => {
-                let ((width, rows), biases) = (of(0), numbers(constant(&node.input[1])));
-                let count = rows.len().max(biases.len());
-                let sums = (0..count).map(|i| rows[i % rows.len()] + biases[i % biases.len()]);
-                (width, sums.collect())
-            }
-            "Tanh" => (of(0).0, of(0).1.iter().map(|x| x.tanh()).collect()),
+            "Add" => pairs(|a, b| a + b),
+            "Sub" => pairs(|a, b| a - b),
+            "Mul" => pairs(|a, b| a * b),
+            "Tanh" => each(f32::tanh),
+            "Sigmoid" => each(|x| 1.0 / (1.0 + (-x).exp())),
             "Concat" => {
                 let parts = (0..node.input.len()).flat_map(|at| of(at).1);
                 (of(0).0, parts.collect())
             }
             "Gather" => {
                 let (width, rows) = of(0);
-                let places = &constant(&node.input[1]).raw_data;
-                let places = places.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b));
-                let places =
-                    places.map(|place| place as usize * width..(place as usize + 1) * width);
-                (width, places.flat_map(|span| rows[span].to_vec()).collect())
+                let places = places(&node.input[1]).into_iter();
+                let rows = places.flat_map(|row| rows[row * width..(row + 1) * width].to_vec());
+                (width, rows.collect())
             }
-            "Reshape" => return of(0).1,
+            "Split" => {
+                let (width, rows) = of(0);
+                let part = width / node.output.len();
+                for (number, name) in node.output.iter().enumerate() {
+                    let rows = rows.chunks_exact(width);
+                    let rows =
+                        rows.flat_map(|row| row[number * part..(number + 1) * part].to_vec());
+                    known.insert(name.clone(), (part, rows.collect()));
+                }
+                continue;
+            }
+            "Reshape" => {
+                logits = of(0).1;
+                continue;
+            }
             _ => continue,
         };
         known.insert(node.output[0].clone(), made);
     }
-    Vec::new()
+    let after = known.remove(STATE_AFTER).unwrap_or_default().1;
+    [logits, after]
 }
 
 #[test]
-fn every_agent_gets_the_logits_of_its_own_actor() {
-    for (algorithm, sharing) in [
-        (Algorithm::Mappo, Sharing::All),
-        (Algorithm::Mappo, Sharing::Role),
-        (Algorithm::Mappo, Sharing::Agent),
-        (Algorithm::Ppo, Sharing::All),
+fn every_agent_gets_the_logits_of_its_own_actor_and_keeps_its_own_state() {
+    for (algorithm, sharing, recurrent) in [
+        (Algorithm::Mappo, Sharing::All, None),
+        (Algorithm::Mappo, Sharing::Role, None),
+        (Algorithm::Mappo, Sharing::Agent, None),
+        (Algorithm::Ppo, Sharing::All, None),
+        (
+            Algorithm::Mappo,
+            Sharing::All,
+            Some(RecurrentSettings::default()),
+        ),
+        (
+            Algorithm::Mappo,
+            Sharing::Role,
+            Some(RecurrentSettings::default()),
+        ),
+        (
+            Algorithm::Ppo,
+            Sharing::All,
+            Some(RecurrentSettings::default()),
+        ),
     ] {
         let mut scenario = pipeline();
         scenario.team.agents[2].role = scenario.team.agents[0].role.clone();
         (scenario.train.algorithm, scenario.train.sharing) = (algorithm, sharing);
+        scenario.train.recurrent = recurrent;
         let policy = Policy::untrained(&scenario, 24, 3);
         let observation: Vec<f32> = (0..72).map(|i| (i as f32).sin()).collect();
-        let mut logits = Vec::new();
-        policy.logits(&observation, &mut PolicyScratch::default(), &mut logits);
-        let served = evaluated(&graph(&policy), &observation);
-        assert_eq!(served.len(), logits.len(), "{algorithm:?} {sharing:?}");
-        for (served, logit) in served.iter().zip(&logits) {
-            let near = (served - logit).abs() < 1e-6;
-            assert!(near, "{algorithm:?} {sharing:?}: {served} for {logit}");
+        let state = |i: usize| (i as f32 * 0.7).cos();
+        let mut remembered: Vec<f32> = (0..policy.layout.state()).map(state).collect();
+        let served = evaluated(
+            &graph(&policy),
+            &observation,
+            &remembered,
+            policy.layout.askers(),
+        );
+        let (mut scratch, mut logits) = (PolicyScratch::default(), Vec::new());
+        policy.logits(&observation, &mut remembered, &mut scratch, &mut logits);
+        for (served, expected) in served.iter().zip([&logits, &remembered]) {
+            assert_eq!(served.len(), expected.len(), "{algorithm:?} {sharing:?}");
+            for (served, expected) in served.iter().zip(expected) {
+                let near = (served - expected).abs() < 1e-6;
+                assert!(near, "{algorithm:?} {sharing:?}: {served} for {expected}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use karma_cluster::{
     Scenario,
-    scenario::{Algorithm, Sharing},
+    scenario::{Algorithm, RecurrentSettings, Sharing},
 };
 use karma_marl::{MarlError, Policy, bundle};
 
@@ -97,17 +97,21 @@ fn damaged_files_are_refused_with_their_name() {
 
 /// Policies with one actor for all, several, and one that decides for all agents.
 pub(crate) fn kinds() -> Vec<(Scenario, Policy)> {
+    let remembers = Some(RecurrentSettings::default());
     [
-        (Algorithm::Mappo, Sharing::All),
-        (Algorithm::Mappo, Sharing::Role),
-        (Algorithm::Ippo, Sharing::Agent),
-        (Algorithm::Ppo, Sharing::All),
+        (Algorithm::Mappo, Sharing::All, None),
+        (Algorithm::Mappo, Sharing::Role, None),
+        (Algorithm::Ippo, Sharing::Agent, None),
+        (Algorithm::Ppo, Sharing::All, None),
+        (Algorithm::Mappo, Sharing::Role, remembers),
+        (Algorithm::Ppo, Sharing::All, remembers),
     ]
-    .map(|(algorithm, sharing)| {
+    .map(|(algorithm, sharing, recurrent)| {
         let mut scenario = pipeline();
         // The first and the last have one role.
         scenario.team.agents[3].role = scenario.team.agents[0].role.clone();
         (scenario.train.algorithm, scenario.train.sharing) = (algorithm, sharing);
+        scenario.train.recurrent = recurrent;
         let policy = Policy::untrained(&scenario, 16, 3);
         (scenario, policy)
     })
@@ -130,6 +134,8 @@ fn several_actors_and_one_for_all_survive_the_round_trip() {
         (vec![0; 4], 1),
         (vec![0, 1, 2, 0], 3),
         (vec![0, 1, 2, 3], 4),
+        (vec![0; 4], 1),
+        (vec![0, 1, 2, 0], 3),
         (vec![0; 4], 1),
     ];
     assert_eq!(sharing, expected);

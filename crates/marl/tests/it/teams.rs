@@ -3,6 +3,7 @@
 use karma_cluster::{
     Cluster, ClusterError, Controller, Observation, ServiceMetrics,
     action::{CHOICES, HOLD},
+    scenario::RecurrentSettings,
 };
 use karma_marl::{Guides, Policy, Team, Trajectories, policy::PolicyScratch, record};
 use karma_nn::Scratch;
@@ -167,20 +168,66 @@ fn every_agent_is_decided_for_by_its_own_actor() {
         let (services, width) = (4, layout.services.len() * layout.per_service);
         let observation: Vec<f32> = (0..width).map(|i| (i as f32).sin()).collect();
         let mut logits = Vec::new();
-        policy.logits(&observation, &mut PolicyScratch::default(), &mut logits);
+        let mut state: Vec<f32> = (0..layout.state()).map(|i| (i as f32).cos()).collect();
+        let before = state.clone();
+        policy.logits(
+            &observation,
+            &mut state,
+            &mut PolicyScratch::default(),
+            &mut logits,
+        );
         assert_eq!(logits.len(), 4 * services * CHOICES);
+        let width = layout.shape.state();
         let row = layout.shape.outputs;
         for asker in 0..layout.askers() {
             let mut input = observation.clone();
             input.extend((0..layout.askers()).map(|a| f32::from(u8::from(a == asker))));
             let mut alone = vec![0.0; row];
-            policy.actors[layout.sharing[asker]].forward(
-                &input,
-                1,
+            let (actor, scratch) = (
+                &policy.actors[layout.sharing[asker]],
                 &mut Scratch::default(),
-                &mut alone,
             );
+            let of_asker = asker * width..(asker + 1) * width;
+            let mut after = before[of_asker.clone()].to_vec();
+            if width > 0 {
+                actor.step(&input, 1, &mut after, scratch, &mut alone);
+            } else {
+                actor.forward(&input, 1, scratch, &mut alone);
+            }
             assert_eq!(logits[asker * row..(asker + 1) * row], alone);
+            assert_eq!(state[of_asker], after);
         }
     }
+}
+
+/// A team whose actors remember, with heads that tell states apart.
+fn remembering() -> Team {
+    let mut scenario = pipeline();
+    scenario.train.recurrent = Some(RecurrentSettings::default());
+    let mut policy = Policy::untrained(&scenario, 32, 2);
+    let head = policy.actors[0].layers() - 1;
+    let (mut weights, biases) = policy.actors[0].layer(head);
+    weights.iter_mut().for_each(|w| *w *= 100.0);
+    policy.actors[0].set_layer(head, &weights, &biases);
+    Team::new(policy, Guides::none(&scenario), &scenario)
+}
+
+#[test]
+fn a_team_that_remembers_begins_every_episode_anew() {
+    let (scenario, mut team) = (pipeline(), remembering());
+    let mut play = || {
+        let mut cluster = Obedient::new();
+        record(&mut cluster, &mut team, &scenario, "a", 1).unwrap()
+    };
+    let first = play();
+    assert_eq!(first.episodes, play().episodes);
+    // It does remember: the same window twice is not the same to it.
+    let mut team = remembering();
+    let mut logits = Vec::new();
+    for _ in 0..2 {
+        let observation = Obedient::new().observe().unwrap();
+        team.decide(&observation, &mut vec![5; 4]);
+        logits.push(team.logits().to_vec());
+    }
+    assert_ne!(logits[0], logits[1]);
 }

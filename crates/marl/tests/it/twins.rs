@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use karma_cluster::{
     Scenario, Silent, Watch,
     emulator::Emulator,
-    scenario::{self, Algorithm, Sharing},
+    scenario::{self, Algorithm, RecurrentSettings, Sharing},
 };
 use karma_marl::{
     Guides, MarlError, Policy, Team, bundle, record,
@@ -115,16 +115,21 @@ fn every_algorithm_trains_a_policy_that_a_team_can_play() {
     scenario.train.iterations = 2;
     let agents = scenario.team.agents.len();
     let mut trained = Vec::new();
-    for (algorithm, sharing, actors) in [
-        (Algorithm::Mappo, Sharing::All, 1),
-        (Algorithm::Mappo, Sharing::Agent, agents),
-        (Algorithm::Ippo, Sharing::All, 1),
-        (Algorithm::Ippo, Sharing::Role, agents),
-        (Algorithm::Ppo, Sharing::All, 1),
-        (Algorithm::A2c, Sharing::All, 1),
+    let remembers = Some(RecurrentSettings::default());
+    for (algorithm, sharing, recurrent, actors) in [
+        (Algorithm::Mappo, Sharing::All, None, 1),
+        (Algorithm::Mappo, Sharing::Agent, None, agents),
+        (Algorithm::Ippo, Sharing::All, None, 1),
+        (Algorithm::Ippo, Sharing::Role, None, agents),
+        (Algorithm::Ppo, Sharing::All, None, 1),
+        (Algorithm::A2c, Sharing::All, None, 1),
+        (Algorithm::Mappo, Sharing::All, remembers, 1),
+        (Algorithm::Ippo, Sharing::Role, remembers, agents),
+        (Algorithm::Ppo, Sharing::All, remembers, 1),
     ] {
         (scenario.train.algorithm, scenario.train.sharing) = (algorithm, sharing);
-        let name = format!("{algorithm:?}-{sharing:?}");
+        scenario.train.recurrent = recurrent;
+        let name = format!("{algorithm:?}-{sharing:?}-{}", recurrent.is_some());
         let folders = [1, 2].map(|threads| {
             let folder = Folder::new(&format!("{name}-{threads}"));
             let smoke = (scenario.clone(), twin.clone(), guides.clone());

@@ -22,6 +22,9 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
         let hint = "play fewer games or steps in one iteration";
         findings.push(Finding::new("train.games", message, hint).about("train.steps"));
     }
+    if let Some(recurrent) = train.recurrent {
+        check_sequences(scenario, u64::from(recurrent.sequence.max(1)), findings);
+    }
     if u64::from(train.minibatches) > samples {
         let message = format!("{} minibatches of {samples} samples", train.minibatches);
         let hint = "at most games times steps";
@@ -33,6 +36,31 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
     }
     if let Some(adversary) = &train.adversary {
         check_adversary(scenario, adversary, findings);
+    }
+}
+
+/// That rollouts have whole sequences, and minibatches some of them.
+fn check_sequences(scenario: &Scenario, sequence: u64, findings: &mut Vec<Finding>) {
+    let train = &scenario.train;
+    let (games, steps) = (u64::from(train.games), u64::from(train.steps));
+    let path = "train.recurrent.sequence";
+    if !steps.is_multiple_of(sequence) {
+        let message = format!("{steps} steps are no whole number of sequences of {sequence}");
+        let hint = "take a divisor of train.steps";
+        findings.push(Finding::new(path, message, hint).about("train.steps"));
+        return;
+    }
+    let sequences = games * (steps / sequence);
+    let minibatches = u64::from(train.minibatches);
+    if minibatches > sequences && minibatches <= games * steps {
+        let message = format!("{minibatches} minibatches of {sequences} sequences");
+        let hint = "at most games times steps over the length of a sequence";
+        findings.push(
+            Finding::new("train.minibatches", message, hint)
+                .about("train.games")
+                .about("train.steps")
+                .about(path),
+        );
     }
 }
 

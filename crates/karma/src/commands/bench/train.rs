@@ -313,8 +313,20 @@ fn twin(args: &TrainBench) -> Outcome<(Vec<TwinEnv>, Settings)> {
     let mut settings = Settings {
         kl_stop: None,
         sharing: Layout::of(&scenario, &scenario.train).sharing,
+        recurrent: scenario.train.recurrent.map(Into::into),
         ..Settings::from(&scenario.train)
     };
+    if let Some(of) = settings
+        .recurrent
+        .filter(|of| !settings.steps.is_multiple_of(of.sequence))
+    {
+        let steps = settings.steps;
+        let message = format!(
+            "{steps} steps are no whole number of sequences of {}",
+            of.sequence
+        );
+        return Err(Failure::refused(message).hint("take a multiple with --steps"));
+    }
     if let Some(rows) = args.critic {
         settings.critic = critic(rows);
     }

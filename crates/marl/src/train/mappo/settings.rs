@@ -1,6 +1,6 @@
 //! What can be chosen of the algorithm; every variant is a choice here, never a copy.
 
-use karma_cluster::scenario::{Algorithm, TrainSettings};
+use karma_cluster::scenario::{Algorithm, RecurrentSettings, TrainSettings};
 
 /// What the critic reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,14 @@ pub enum CriticInput {
 pub struct Recurrent {
     /// Steps that gradients go back through; rollouts are whole multiples of it.
     pub sequence: usize,
+}
+
+impl From<RecurrentSettings> for Recurrent {
+    fn from(of: RecurrentSettings) -> Self {
+        Self {
+            sequence: of.sequence as usize,
+        }
+    }
 }
 
 /// Settings of the algorithm.
@@ -67,8 +75,9 @@ pub struct Settings {
 const KL_STOP: f64 = 0.03;
 
 impl From<&TrainSettings> for Settings {
-    /// How a scenario's team is trained; who shares a network is left to whoever knows the team, and
-    /// that one agent decides for all is a matter of the environment ([`Joint`](crate::train::env::Joint)).
+    /// How a scenario trains. What is its team's alone is left to whoever trains that: who shares a
+    /// network, whether networks remember, and that one agent decides for all, which is a matter of
+    /// the environment ([`Joint`](crate::train::env::Joint)).
     fn from(of: &TrainSettings) -> Self {
         let once = of.algorithm == Algorithm::A2c;
         Self {
