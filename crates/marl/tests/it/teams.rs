@@ -226,7 +226,7 @@ fn a_team_that_remembers_begins_every_episode_anew() {
     let mut logits = Vec::new();
     for _ in 0..2 {
         let observation = Obedient::new().observe().unwrap();
-        team.decide(&observation, &mut vec![5; 4]);
+        team.decide(&observation, &mut [5; 4]);
         logits.push(team.logits().to_vec());
     }
     assert_ne!(logits[0], logits[1]);
