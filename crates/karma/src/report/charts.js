@@ -172,7 +172,8 @@
       axes: [
         axis({ incrs: spec.xIncrements, values: (_, ticks) => ticks.map(spec.xTick), size: 26, space: 44 }),
         axis({
-          size: 42,
+          // As wide as the longest number.
+          size: (_, texts) => Math.max(42, 14 + 6.2 * Math.max(0, ...(texts ?? []).map((text) => text.length))),
           space: 26,
           ...(spec.log ? {} : { values: (_, ticks, __, ___, step) => ticks.map((tick) => (tick == null ? "" : tickText(tick, step))) }),
           ...(spec.yIncrements ? { incrs: spec.yIncrements } : {}),

@@ -76,9 +76,9 @@ pub(super) fn charts(metrics: &[Value]) -> Vec<Value> {
 /// How the team stood as each attacker joined, and in the end, from `train/exploitability.json`.
 pub(super) fn attackers(told: &Value) -> Option<Value> {
     const SERIES: [(&str, &str); 3] = [
-        ("nobody", "nobody attacks"),
-        ("random", "random attacker"),
-        ("best_response", "best response"),
+        ("nobody", "nobody"),
+        ("random", "random"),
+        ("best_response", "trained"),
     ];
     let mut met: Vec<&Value> = told["joined"].as_array()?.iter().collect();
     met.push(&told["after"]);
@@ -86,8 +86,8 @@ pub(super) fn attackers(told: &Value) -> Option<Value> {
     let series = SERIES.map(|(key, name)| json!({ "name": name, "values": of(key) }));
     Some(json!({
         "title": "Reward against attackers that learn",
-        "note": "Per window of a calm cluster, before each attacker joined and in the end. The best \
-                 response was trained from scratch against the team as it was.",
+        "note": "Per window of a calm cluster, before each attacker joined and in the end: against nobody, \
+                 somebody random, and one trained from scratch against the team as it was.",
         "x": of("iteration"),
         "series": series,
     }))

@@ -144,9 +144,14 @@ impl Arena {
             if watch.stopped() {
                 return Err(Interrupted.into());
             }
-            mappo
-                .iterate()
-                .map_err(|fault| of_attacker(iteration, fault))?;
+            let played = mappo.iterate();
+            let metrics = played.map_err(|fault| of_attacker(iteration, fault))?;
+            let (done, total) = (
+                u64::from(iteration) + 1,
+                u64::from(self.settings.iterations),
+            );
+            let note = format!("team reward {:.4}", -metrics.reward);
+            watch.progress("attacker", done, total, &note);
         }
         Ok(mappo.actors.swap_remove(0).mlp)
     }
