@@ -41,6 +41,14 @@ impl Finding {
 }
 
 impl Scenario {
+    /// The first fault of meaning, in words, of a scenario that was changed after it was read.
+    #[must_use]
+    pub fn first_fault(&self) -> Option<String> {
+        let first = self.check().into_iter().next()?;
+        let (message, hint) = (first.message, first.hint);
+        Some(format!("{}: {message} (hint: {hint})", first.about[0]))
+    }
+
     /// Every fault of meaning.
     pub(crate) fn check(&self) -> Vec<Finding> {
         let mut findings = Vec::new();

@@ -48,6 +48,13 @@ struct Identity {
 pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
     let input = Input::read(args, None)?;
     let scenario = input.scenario_in(args.options.context.as_deref())?;
+    if scenario.train.adversary.is_some() {
+        // Its validation becomes harder with every attacker: trials could not be told apart by it.
+        return Err(Failure::refused(
+            "train.adversary: a search compares trials by one validation, and attackers change it",
+        )
+        .hint("search without it, and add it to what the search leaves in tune/best.yaml"));
+    }
     let guides = organization::guides(input.organization.as_deref(), &scenario)?;
     let space = space(search.space.as_deref(), &args.scenario, &scenario)?;
     let run = args.options.run_dir(&scenario);

@@ -116,3 +116,47 @@ fn the_trainer_is_timed_in_the_twin_of_a_run() {
         assert!(ended.stderr.contains(says), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn attackers_are_told_about_before_and_after_at_any_number_of_threads() {
+    let folder = command::folder("bench-adversary");
+    command::tiny_scenario(&folder);
+    command::run(&folder, &["fit", "tiny.yaml", "--out", "run"]).expect(0);
+    let told = |threads: &str| {
+        let arguments = [
+            "bench",
+            "adversary",
+            "--run",
+            "run",
+            "--seeds",
+            "2",
+            "--attackers",
+            "1",
+            "--threads",
+            threads,
+            "--output",
+            "json",
+        ];
+        command::run(&folder, &arguments).expect(0).stdout
+    };
+    let told_by_one = told("1");
+    let rows: Vec<Value> = told_by_one
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 3);
+    for row in &rows[..2] {
+        for team in ["before", "after"] {
+            let of = |key: &str| row[team][key].as_f64().unwrap();
+            let league = row[team]["league"].as_array().unwrap();
+            let worst = league.iter().filter_map(Value::as_f64);
+            assert_eq!(of("worst"), worst.fold(f64::INFINITY, f64::min));
+            assert!(of("nobody") > of("worst"), "{row}");
+            let taken = of("nobody") - of("best_response");
+            assert!((of("exploitability") - taken).abs() < 1e-12, "{row}");
+        }
+    }
+    let difference = &rows[2]["difference"]["worst"];
+    assert!(difference["low"].as_f64() <= difference["mean"].as_f64());
+    assert_eq!(told("2"), told_by_one);
+}

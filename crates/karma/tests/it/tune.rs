@@ -76,3 +76,14 @@ fn a_space_that_training_cannot_have_is_refused() {
         assert!(ended.stderr.contains(expected), "{space}: {}", ended.stderr);
     }
 }
+
+#[test]
+fn a_search_with_attackers_that_learn_is_refused() {
+    let folder = command::folder("tune-adversary");
+    command::tiny_scenario(&folder);
+    let text = std::fs::read_to_string(folder.join(TINY)).unwrap();
+    let text = text.replacen("train: {", "train: {adversary: {}, ", 1);
+    std::fs::write(folder.join("attacked.yaml"), text).unwrap();
+    let ended = command::run(&folder, &["tune", "attacked.yaml"]).expect(2);
+    assert!(ended.stderr.contains("train.adversary"), "{}", ended.stderr);
+}

@@ -134,6 +134,9 @@ impl Bench {
         if let Some(attackers) = args.attackers {
             adversary.attackers = attackers;
         }
+        if let Some(fault) = scenario.first_fault() {
+            return Err(Failure::refused(fault));
+        }
         Ok(Self {
             scenario,
             guides,
