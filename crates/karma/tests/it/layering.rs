@@ -32,7 +32,7 @@ const EDGES: [(&str, &[&str]); 9] = [
 ];
 
 /// Outside crate, who may depend on it directly, and why nobody else.
-const OUTER_EDGES: [(&str, &[&str], &str); 9] = [
+const OUTER_EDGES: [(&str, &[&str], &str); 11] = [
     ("serde-saphyr", &["cluster"], "one reader of YAML"),
     ("clap", &["karma"], "one command line"),
     (
@@ -54,26 +54,55 @@ const OUTER_EDGES: [(&str, &[&str], &str); 9] = [
     ),
     ("cel", &["moise"], "one language of rules"),
     (
+        "candle-core",
+        &["nn", "marl"],
+        "the reference of kernels and losses, the engine of a GPU",
+    ),
+    ("gemm", &["nn"], "measured beside our products"),
+    (
         "prost",
         &["marl"],
         "policies and metrics for other programs",
     ),
 ];
 
+/// Why a crate is locked twice that is compiled once.
+const CUDA: &str = "candle's CUDA side names it; not compiled without feature `cuda`";
+
 /// Crates that the lock file holds twice, and why that cannot be helped.
-const DUPLICATES: [(&str, &str); 12] = [
+const DUPLICATES: [(&str, &str); 29] = [
     ("base64", "serde-saphyr lags polars-parquet"),
+    ("cudarc", CUDA),
+    ("float8", CUDA),
     ("foldhash", "two generations of hashbrown"),
-    ("getrandom", "two generations of rand"),
+    ("gemm", CUDA),
+    ("gemm-c32", CUDA),
+    ("gemm-c64", CUDA),
+    ("gemm-common", CUDA),
+    ("gemm-f16", CUDA),
+    ("gemm-f32", CUDA),
+    ("gemm-f64", CUDA),
+    ("getrandom", "three generations of rand"),
     ("hashbrown", "polars holds three generations"),
     ("itertools", "polars lags cel"),
-    ("rand", "linfa and proptest speak 0.8, polars 0.10"),
-    ("rand_core", "two generations of rand"),
-    ("rand_distr", "two generations of rand"),
+    ("libloading", CUDA),
+    ("pulp", CUDA),
+    ("r-efi", "not compiled on Linux"),
+    (
+        "rand",
+        "linfa and proptest speak 0.8, candle 0.9, polars 0.10",
+    ),
+    ("rand_chacha", "two generations of rand"),
+    ("rand_core", "three generations of rand"),
+    ("rand_distr", "three generations of rand"),
+    ("safetensors", "candle lags"),
     ("syn", "procedural macros move over one by one"),
+    ("synstructure", CUDA),
     ("thiserror", "a dependency of linfa lags"),
     ("thiserror-impl", "a dependency of linfa lags"),
     ("windows-sys", "not compiled on Linux"),
+    ("yoke", CUDA),
+    ("yoke-derive", CUDA),
 ];
 
 /// Licences that code linked into the binary may have.
@@ -202,6 +231,19 @@ fn a_crate_is_locked_once_unless_there_is_a_reason() {
         .collect();
     let reasoned: Vec<&str> = DUPLICATES.iter().map(|(name, _)| *name).collect();
     assert_eq!(twice, reasoned, "update the list, with a reason");
+}
+
+#[test]
+fn tests_and_program_share_what_is_compiled() {
+    let program = workspace::outer_features(&["--package=karma", "--edges=normal,build"]);
+    let tests = workspace::outer_features(&["--workspace", "--edges=normal,build,dev"]);
+    let apart: Vec<&(String, String)> = program.difference(&tests).collect();
+    let none: [&(String, String); 0] = [];
+    assert!(program.len() > 100 && tests.len() > program.len());
+    assert_eq!(
+        apart, none,
+        "tests ask for more features of these: ask for them in crates/nn/Cargo.toml too"
+    );
 }
 
 /// Whether an SPDX expression can be satisfied from [`LICENSES`]: `OR` binds weaker than `AND`.

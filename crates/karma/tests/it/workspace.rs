@@ -1,6 +1,7 @@
 //! Where the workspace lies and what is in it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -34,33 +35,40 @@ pub(crate) fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
     found
 }
 
+/// What cargo prints.
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .args(["--offline", "--locked"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// What `cargo metadata` says about this machine's build.
 pub(crate) fn metadata() -> serde_json::Value {
-    let cargo = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO"))
-            .args(arguments)
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    };
     let version = cargo(&["version", "--verbose"]);
     let host = version
         .lines()
         .find_map(|line| line.strip_prefix("host: "))
         .unwrap();
-    let text = cargo(&[
-        "metadata",
-        "--format-version=1",
-        "--offline",
-        "--locked",
-        "--filter-platform",
-        host,
-    ]);
+    let text = cargo(&["metadata", "--format-version=1", "--filter-platform", host]);
     serde_json::from_str(&text).unwrap()
+}
+
+/// Crates from outside that a build of `what` compiles, with their features.
+pub(crate) fn outer_features(what: &[&str]) -> BTreeSet<(String, String)> {
+    let tree = ["tree", "--prefix=none", "--no-dedupe", "--format={p}|{f}"];
+    cargo(&[&tree, what].concat())
+        .lines()
+        .filter_map(|line| line.split_once('|'))
+        .filter(|(package, _)| !package.starts_with("karma"))
+        .map(|(package, features)| (package.to_owned(), features.to_owned()))
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! The network against slow, plain double precision, and against itself on other paths.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod autograd;
 mod gradients;
 mod heads;
 mod paths;

@@ -1,4 +1,5 @@
-//! Prints the machine's FMA peak and the share of it that one training step of a network reaches.
+//! Prints the machine's FMA peak, the share of it that one training step of a network reaches, and
+//! single products beside those of `gemm`.
 //!
 //! `cargo run --release -p karma-nn --features train --example flops`
 
@@ -7,6 +8,8 @@
     clippy::disallowed_methods,
     reason = "a program that measures and prints"
 )]
+
+mod products;
 
 use std::{hint::black_box, ops::Range, time::Instant};
 
@@ -108,4 +111,5 @@ fn measure() {
             );
         }
     }
+    products::measure();
 }
