@@ -55,6 +55,10 @@ pub enum MarlError {
         /// What was not finite.
         term: &'static str,
     },
+    /// Networks cannot be computed where they were to be.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Device(#[from] crate::train::DeviceError),
     /// A search draws what training cannot have.
     #[cfg(feature = "train")]
     #[error(transparent)]

@@ -6,6 +6,7 @@
 
 pub mod adversary;
 mod checkpoint;
+mod device;
 pub mod dqn;
 pub mod env;
 mod fault;
@@ -28,6 +29,7 @@ use karma_nn::Mlp;
 use karma_twin::Twin;
 use serde::{Deserialize, Serialize};
 
+pub use device::{Device, DeviceError};
 pub use fault::Fault;
 pub use greedy::play_greedily;
 pub use net::Net;
@@ -176,6 +178,18 @@ impl Trainer {
         match &self.run {
             Kind::Agents(run) => run.rivals().1,
             Kind::Joint(_) => &[],
+        }
+    }
+
+    /// Computes networks on `device` from now on. What a run gives there differs by rounding from what
+    /// it gives elsewhere; a checkpoint may go on anywhere.
+    ///
+    /// # Errors
+    /// [`DeviceError`] where this machine or this build has no such device.
+    pub fn compute_on(&mut self, device: Device) -> Result<(), DeviceError> {
+        match &mut self.run {
+            Kind::Agents(run) => run.mappo.compute_on(device),
+            Kind::Joint(run) => run.mappo.compute_on(device),
         }
     }
 

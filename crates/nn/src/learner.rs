@@ -299,6 +299,29 @@ impl Learner {
         mlp.spans[layer].read(&self.gradient)
     }
 
+    /// Adam's first and second moments of `layer`, each as [`Mlp::layer`] orders parameters.
+    #[must_use]
+    pub fn moments(&self, mlp: &Mlp, layer: usize) -> [(Vec<f32>, Vec<f32>); 2] {
+        [&self.first, &self.second].map(|lines| mlp.spans[layer].read(lines))
+    }
+
+    /// Replaces what [`Self::moments`] gives.
+    ///
+    /// # Panics
+    /// If lengths do not match.
+    pub fn set_moments(&mut self, mlp: &Mlp, layer: usize, moments: [(&[f32], &[f32]); 2]) {
+        for (lines, (weights, biases)) in
+            [&mut self.first, &mut self.second].into_iter().zip(moments)
+        {
+            mlp.spans[layer].write(mlp.level(), weights, biases, lines);
+        }
+    }
+
+    /// Says how many steps have made the moments.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
     /// Steps taken.
     #[must_use]
     pub fn steps(&self) -> u64 {

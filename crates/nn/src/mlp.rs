@@ -145,6 +145,19 @@ impl Span {
         }
     }
 
+    /// The inverse of [`Self::read`].
+    ///
+    /// # Panics
+    /// If lengths do not match.
+    pub(crate) fn write(&self, level: Level, weights: &[f32], biases: &[f32], lines: &mut [Line]) {
+        assert!(weights.len() == self.inputs * self.outputs && biases.len() == self.outputs);
+        let panels = &mut lines[self.weights.clone()];
+        for (k, row) in weights.chunks_exact(self.outputs).enumerate() {
+            self.write_row(level, row, k, self.inputs, panels);
+        }
+        self.write_row(level, biases, 0, 1, &mut lines[self.biases.clone()]);
+    }
+
     /// Outputs as the lanes of their lines count them: those of gates with what fills their lines.
     pub(crate) fn lanes(&self) -> usize {
         if self.gates == 1 {
@@ -327,14 +340,7 @@ impl Mlp {
     /// # Panics
     /// If lengths do not match.
     pub fn set_layer(&mut self, layer: usize, weights: &[f32], biases: &[f32]) {
-        let span = &self.spans[layer];
-        assert!(weights.len() == span.inputs * span.outputs && biases.len() == span.outputs);
-        for (k, row) in weights.chunks_exact(span.outputs).enumerate() {
-            let lines = &mut self.parameters[span.weights.clone()];
-            span.write_row(self.level, row, k, span.inputs, lines);
-        }
-        let lines = &mut self.parameters[span.biases.clone()];
-        span.write_row(self.level, biases, 0, 1, lines);
+        self.spans[layer].write(self.level, weights, biases, &mut self.parameters);
     }
 
     /// Whether every parameter is a finite number.

@@ -14,6 +14,18 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotFinite(pub(super) usize);
 
+/// Names the first agent whose `logits`, cells × agents × choices of all heads, are not all finite.
+pub(super) fn check(shape: Shape, logits: &[f32]) -> Result<(), NotFinite> {
+    let of_agent = logits.chunks_exact(shape.heads.width());
+    match of_agent
+        .into_iter()
+        .position(|of| of.iter().any(|v| !v.is_finite()))
+    {
+        None => Ok(()),
+        Some(bad) => Err(NotFinite(bad % shape.agents)),
+    }
+}
+
 /// Buffers of that way, reused between calls.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Logits {
@@ -53,16 +65,9 @@ impl Logits {
             self.out.resize(rows * width, 0.0);
             let (scratch, out) = (&mut self.scratch, &mut self.out);
             net.run(&self.inputs, rows, states, scratch, out);
-            for (row, out) in self.out.chunks_exact(width).enumerate() {
-                for agent in view.agents_of(row % view.rows()) {
-                    let at = row / view.rows() * shape.agents + agent;
-                    self.logits[at * width..(at + 1) * width].copy_from_slice(out);
-                }
-            }
+            view.deal(&self.out, width, &mut self.logits);
         }
-        match self.logits.iter().position(|v| !v.is_finite()) {
-            None => Ok(&self.logits),
-            Some(bad) => Err(NotFinite(bad / width % shape.agents)),
-        }
+        check(shape, &self.logits)?;
+        Ok(&self.logits)
     }
 }

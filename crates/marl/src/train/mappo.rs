@@ -11,9 +11,14 @@
 //! generator whose state a checkpoint would have to keep.
 
 mod cost;
+#[cfg(any(test, feature = "candle"))]
+mod device;
+mod engine;
 mod losses;
 mod memory;
 mod networks;
+#[cfg(not(any(test, feature = "candle")))]
+mod no_device;
 mod player;
 mod recollection;
 mod settings;
@@ -26,10 +31,11 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use self::{
+    engine::{Engine, Weights},
     losses::{ActorObjective, ActorWork, Batch, CriticObjective, Tally},
     memory::Memory,
     networks::{actors, critics},
-    player::{Key, Player},
+    player::{Key, Player, in_order},
     recollection::unroll,
 };
 use super::{
@@ -57,6 +63,8 @@ pub struct Mappo<E> {
     critic_works: Vec<f64>,
     /// Cells of a minibatch of chunks, in the order in which a network goes through them.
     cells: Vec<Place>,
+    /// What computes networks, where it is not this processor.
+    engine: Option<Box<dyn Engine<E>>>,
 }
 
 /// Where a cell lies: whose memory, and which of its cells.
@@ -102,6 +110,7 @@ impl<E: VecEnv> Mappo<E> {
             actor_works: vec![ActorWork::default(); SLOTS],
             critic_works: vec![0.0; SLOTS],
             cells: Vec::new(),
+            engine: None,
             players,
             settings,
             seed,
@@ -176,16 +185,16 @@ impl<E: VecEnv> Mappo<E> {
             envs,
         };
         let (actors, critics) = (&self.actors, &self.critics);
-        let played: Vec<Result<(), Fault>> = self
-            .players
-            .par_iter_mut()
-            .with_max_len(1)
-            .map(|player| {
+        if let Some(engine) = &mut self.engine {
+            engine.play(&mut self.players, [actors, critics], steps, key)?;
+        } else {
+            let players = self.players.par_iter_mut().with_max_len(1);
+            let played = players.map(|player| {
                 player.play(steps, actors, key)?;
                 player.memory.value(critics)
-            })
-            .collect();
-        Fault::first_of(played)?;
+            });
+            Fault::first_of(played.collect())?;
+        }
         let count = (steps * envs) as f64;
         let mut sums = player::Sums::default();
         let mut violations = 0;
@@ -309,15 +318,19 @@ impl<E: VecEnv> Mappo<E> {
         let done = f64::from(self.iteration) / f64::from(self.settings.iterations.max(1));
         let left = (1.0 - done).max(0.0);
         metrics.learning_rate = self.settings.learning_rate * left;
+        let kept = self.settings.entropy_left;
         let adam = AdamStep {
             learning_rate: metrics.learning_rate as f32,
             // D11. Global gradient norm clipped to 0.5, each network by itself (37 details, 11). Adam
             // has ε = 1e-5 (37 details, 3).
             clip_norm: 0.5,
         };
-        let kept = self.settings.entropy_left;
-        let entropy = (self.settings.entropy * (kept + (1.0 - kept) * left)) as f32;
-        let mask_loss = self.settings.mask_loss as f32;
+        let weights = Weights {
+            adam,
+            clip: self.settings.clip as f32,
+            entropy: (self.settings.entropy * (kept + (1.0 - kept) * left)) as f32,
+            mask_loss: self.settings.mask_loss as f32,
+        };
         let places = self.places();
         let (count, parts) = (places.len(), self.settings.minibatches);
         let mut order = Vec::new();
@@ -331,7 +344,7 @@ impl<E: VecEnv> Mappo<E> {
             for part in 0..parts {
                 let order = &order[part * count / parts..(part + 1) * count / parts];
                 if !order.is_empty() {
-                    self.minibatch(order, adam, (entropy, mask_loss), &mut tally)
+                    self.minibatch(order, weights, &mut tally)
                         .map_err(|term| Fault {
                             step: part,
                             agent: None,
@@ -347,13 +360,17 @@ impl<E: VecEnv> Mappo<E> {
                 break;
             }
         }
+        if let Some(engine) = &mut self.engine {
+            engine.finish([&mut self.actors, &mut self.critics])?;
+        }
         let rows = tally.rows.max(1.0);
         metrics.approx_kl = tally.kl / rows;
         metrics.clip_fraction = tally.clipped / rows;
         metrics.entropy = tally.entropy / rows;
         metrics.value_loss = tally.value_loss / rows;
         let heads = self.players[0].memory.shape.heads.heads as f64;
-        metrics.forbidden_mass = (mask_loss > 0.0).then(|| tally.forbidden / (rows * heads));
+        metrics.forbidden_mass =
+            (weights.mask_loss > 0.0).then(|| tally.forbidden / (rows * heads));
         self.iteration += 1;
         Ok(())
     }
@@ -380,14 +397,17 @@ impl<E: VecEnv> Mappo<E> {
     fn minibatch(
         &mut self,
         order: &[Place],
-        adam: AdamStep,
-        weights: (f32, f32),
+        weights: Weights,
         tally: &mut Tally,
     ) -> Result<(), &'static str> {
-        self.policy_gradient(order, weights, tally);
+        if let Some(engine) = &mut self.engine {
+            let nets = [&self.actors[..], &self.critics];
+            return engine.minibatch(&self.players, nets, order, weights, tally);
+        }
+        self.policy_gradient(order, (weights.entropy, weights.mask_loss), tally);
         for net in &mut self.actors {
             net.learner
-                .step(&mut net.mlp, adam)
+                .step(&mut net.mlp, weights.adam)
                 .map_err(|_| "gradient of the policy")?;
         }
         let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
@@ -401,7 +421,7 @@ impl<E: VecEnv> Mappo<E> {
                 view: &net.view,
                 states: (|memory| &memory.critics, index),
             };
-            let clip = self.settings.clip as f32;
+            let clip = weights.clip;
             let works = &mut self.critic_works;
             works.fill(0.0);
             let objective = CriticObjective { batch, clip };
@@ -409,7 +429,7 @@ impl<E: VecEnv> Mappo<E> {
             gradient(network, unrolled, batch.rows(), &objective, works);
             tally.value_loss += works.iter().sum::<f64>();
             net.learner
-                .step(&mut net.mlp, adam)
+                .step(&mut net.mlp, weights.adam)
                 .map_err(|_| "gradient of the value")?;
         }
         Ok(())
@@ -476,19 +496,4 @@ fn gradient<O: Sequences>(
         None => learner.gradient(mlp, rows, objective, works),
         Some(batch) => learner.gradient_through_time(mlp, batch, objective, works),
     }
-}
-
-/// Numbers of all agents in all environments, step by step, so that sums over them do not depend on
-/// how environments are dealt to players.
-fn in_order<E>(
-    players: &[Player<E>],
-    steps: usize,
-    of: fn(&Memory) -> &[f32],
-) -> impl Iterator<Item = &f32> + Clone {
-    (0..steps).flat_map(move |step| {
-        players.iter().flat_map(move |player| {
-            let row = player.memory.row();
-            &of(&player.memory)[step * row..(step + 1) * row]
-        })
-    })
 }

@@ -294,6 +294,9 @@ impl<E: VecEnv> Run<E> {
     }
 
     fn fault(&self, iteration: u32, fault: Fault) -> MarlError {
+        if let Some(failure) = self.mappo.device_failure() {
+            return failure.clone().into();
+        }
         let agent = fault.agent.map_or("all", |agent| {
             self.plan
                 .agents

@@ -1,7 +1,12 @@
 //! What networks read: rows made of what environments showed.
 
+#[cfg(any(test, feature = "candle"))]
+mod rows;
+
 use karma_nn::Heads;
 
+#[cfg(any(test, feature = "candle"))]
+pub(super) use self::rows::Shown;
 use super::env::VecEnv;
 
 /// Sizes of an environment.
@@ -187,6 +192,17 @@ impl View {
         if self.flags {
             flags.fill(0.0);
             flags[self.agents[row]] = 1.0;
+        }
+    }
+
+    /// Hands what a network with `outputs` outputs made of the rows of some cells to the agents that it
+    /// is of; `to` holds cells × agents × numbers of an agent.
+    pub(super) fn deal(&self, out: &[f32], outputs: usize, to: &mut [f32]) {
+        let numbers = outputs / self.agents_of(0).len();
+        for (row, out) in out.chunks_exact(outputs).enumerate() {
+            let cell = row / self.rows() * self.shape.agents;
+            let first = cell + self.agents_of(row % self.rows()).start;
+            to[first * numbers..][..outputs].copy_from_slice(out);
         }
     }
 

@@ -105,7 +105,8 @@ impl Memory {
         self.sequence > 0 && step.is_multiple_of(self.sequence)
     }
 
-    fn steps(&self) -> usize {
+    /// Steps of the newest rollout.
+    pub(super) fn steps(&self) -> usize {
         self.ends.len() / self.envs
     }
 
@@ -162,9 +163,8 @@ impl Memory {
 
     /// Values of every cell of the rollout and of every last one.
     pub(super) fn value(&mut self, critics: &[Net]) -> Result<(), Fault> {
-        let (shape, agents) = (self.shape, self.shape.agents);
-        let (played, last) = (self.seen.cells(shape), self.last.cells(shape));
-        self.values.resize((played + last) * agents, 0.0);
+        let (agents, played) = (self.shape.agents, self.seen.cells(self.shape));
+        self.make_room_for_values();
         self.critics.begin(critics, self.envs);
         for (index, net) in critics.iter().enumerate() {
             if net.mlp.shape().recurrent {
@@ -176,6 +176,18 @@ impl Memory {
                 value(net, seen, agents, values);
             }
         }
+        self.check_values()
+    }
+
+    /// Makes room for a value of every cell of the rollout and of every last one.
+    pub(super) fn make_room_for_values(&mut self) {
+        let cells = self.seen.cells(self.shape) + self.last.cells(self.shape);
+        self.values.resize(cells * self.shape.agents, 0.0);
+    }
+
+    /// Names the first value that is not finite.
+    pub(super) fn check_values(&self) -> Result<(), Fault> {
+        let agents = self.shape.agents;
         match self.values.iter().position(|v| !v.is_finite()) {
             None => Ok(()),
             Some(at) => Err(Fault {
@@ -200,7 +212,7 @@ impl Memory {
             let cells = step * envs..(step + 1) * envs;
             let values = &mut self.values[step * row..(step + 1) * row];
             let states = self.critics.now.of(index);
-            lane.value(net, (&self.seen, cells.clone()), states, agents, values);
+            lane.value(net, (&self.seen, cells.clone()), states, values);
             for (env, end) in self.ends[cells].iter().enumerate() {
                 if let End::Truncated(last) = *end {
                     let last = last as usize;
@@ -209,7 +221,7 @@ impl Memory {
                     let at = played + last * agents;
                     let values = &mut self.values[at..at + agents];
                     let seen = (&self.last, last..last + 1);
-                    lane.value(net, seen, &mut aside, agents, values);
+                    lane.value(net, seen, &mut aside, values);
                 }
                 if *end != End::No {
                     self.critics.now.forget_of(index, env);
@@ -221,7 +233,7 @@ impl Memory {
         aside.extend_from_slice(self.critics.now.of(index));
         let seen = (&self.seen, steps * envs..(steps + 1) * envs);
         let values = &mut self.values[steps * row..(steps + 1) * row];
-        lane.value(net, seen, &mut aside, agents, values);
+        lane.value(net, seen, &mut aside, values);
     }
 
     /// D14. Generalised advantage estimation; the running sum is cut where an episode ends, by
@@ -286,7 +298,6 @@ impl Lane {
         net: &Net,
         (seen, cells): (&Seen, Range<usize>),
         states: &mut [f32],
-        agents: usize,
         values: &mut [f32],
     ) {
         let (view, width, outputs) = (&net.view, net.view.width(), net.mlp.shape().outputs);
@@ -298,12 +309,7 @@ impl Lane {
             view.write(seen, cell, row % view.rows(), input);
         }
         net.run(&self.inputs, rows, states, &mut self.scratch, &mut self.out);
-        for (row, out) in self.out.chunks_exact(outputs).enumerate() {
-            let first = row / view.rows() * agents;
-            for (agent, value) in view.agents_of(row % view.rows()).zip(out) {
-                values[first + agent] = *value;
-            }
-        }
+        view.deal(&self.out, outputs, values);
     }
 }
 
@@ -316,7 +322,7 @@ fn value(net: &Net, seen: &Seen, agents: usize, values: &mut [f32]) {
         .for_each_init(Lane::default, |lane, (index, values)| {
             let first = index * block;
             let cells = first..first + values.len() / agents;
-            lane.value(net, (seen, cells), &mut [], agents, values);
+            lane.value(net, (seen, cells), &mut [], values);
         });
 }
 

@@ -6,7 +6,7 @@ use crate::train::env::{Outcome, SnapshotError, VecEnv};
 /// Two agents see a number of their environment in the first episode, and nothing afterwards.
 /// Episodes have four steps and end by turns at a time limit and for good.
 #[derive(Clone, Debug)]
-struct Once {
+pub(super) struct Once {
     numbers: Vec<f32>,
     step: u32,
 }
@@ -15,7 +15,7 @@ const ENVS: usize = 6;
 const LENGTH: u32 = 4;
 
 impl Once {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             numbers: (0..ENVS).map(|env| (env as f32 * 1.3).sin()).collect(),
             step: 0,
@@ -54,7 +54,9 @@ impl VecEnv for Once {
         }
     }
     fn masks(&mut self, out: &mut [u8]) {
-        out.fill(0b111);
+        for (slot, out) in out.iter_mut().enumerate() {
+            *out = [0b111, 0b011, 0b110, 0b101][(slot + self.step as usize) % 4];
+        }
     }
     fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
         self.step += 1;
@@ -73,12 +75,14 @@ impl VecEnv for Once {
     fn snapshot(&self) -> Vec<u8> {
         self.step.to_le_bytes().to_vec()
     }
-    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        let step = snapshot.try_into().map(u32::from_le_bytes);
+        self.step = step.map_err(|_| SnapshotError("not four bytes".to_owned()))?;
         Ok(())
     }
 }
 
-fn settings(critic: CriticInput, sharing: Vec<usize>) -> Settings {
+pub(super) fn settings(critic: CriticInput, sharing: Vec<usize>) -> Settings {
     Settings {
         iterations: 10,
         steps: 12,
