@@ -56,6 +56,8 @@ pub(crate) enum Command {
         step: StepArgs,
         #[command(flatten)]
         workload: WorkloadArgs,
+        #[command(flatten)]
+        device: DeviceArgs,
     },
     /// Step 1: record or read traces and fit the digital twin to them.
     ///
@@ -78,7 +80,12 @@ pub(crate) enum Command {
     /// Every iteration adds a line to train/metrics.jsonl and the same numbers to an event file in
     /// train/tensorboard, which `tensorboard --logdir runs` draws while the training goes on.
     #[command(after_help = "Example:\n  karma train scenarios/pipeline.yaml")]
-    Train(StepArgs),
+    Train {
+        #[command(flatten)]
+        step: StepArgs,
+        #[command(flatten)]
+        device: DeviceArgs,
+    },
     /// Step 3: find out which roles the agents play.
     #[command(after_help = "Example:\n  karma analyze scenarios/pipeline.yaml")]
     Analyze(StepArgs),
@@ -256,6 +263,8 @@ pub(crate) struct TrainBench {
     /// Threads, at most 256 [default: one per core]; what is learned does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub(crate) threads: Option<u16>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
@@ -346,6 +355,27 @@ impl StepOptions {
         let usual = || PathBuf::from("runs").join(&scenario.name);
         self.out.clone().unwrap_or_else(usual)
     }
+}
+
+/// Where networks are computed while they are trained.
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct DeviceArgs {
+    /// Where networks are computed while they are trained.
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub(crate) device: DeviceName,
+}
+
+/// Devices, as typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceName {
+    /// This processor, by KARMA's own kernels.
+    #[default]
+    Cpu,
+    /// The first CUDA device; needs a build with `--features cuda`.
+    Cuda,
+    /// This processor, by candle: slow, what the kernels are held against; needs a build with
+    /// `--features candle`.
+    CandleCpu,
 }
 
 /// A recorded workload instead of the scenario's.

@@ -15,5 +15,5 @@ pub(crate) use check::check;
 pub(crate) use export::export;
 pub(crate) use hpa::hpa_replay;
 pub(crate) use init::init;
-pub(crate) use run::{fit, run, step};
+pub(crate) use run::{fit, run, step, train};
 pub(crate) use tune::tune;

@@ -11,6 +11,7 @@ mod args;
 mod clock;
 mod commands;
 mod console;
+mod device;
 mod files;
 mod input;
 mod interrupt;
@@ -50,7 +51,11 @@ fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Init { template } => commands::init(template),
         Command::Check { file, output } => commands::check(&file, output),
-        Command::Run { step, workload } => commands::run(&step, &workload),
+        Command::Run {
+            step,
+            workload,
+            device,
+        } => commands::run(&step, &workload, device),
         Command::Fit {
             scenario: Some(scenario),
             options,
@@ -61,7 +66,7 @@ fn dispatch(command: Command) -> Outcome {
             options,
             trace,
         } => commands::assess(&options, &trace),
-        Command::Train(args) => commands::step(Step::Train, &args),
+        Command::Train { step, device } => commands::train(&step, device),
         Command::Analyze(args) => commands::step(Step::Analyze, &args),
         Command::Transfer(args) => commands::step(Step::Transfer, &args),
         Command::Evaluate(args) => commands::step(Step::Evaluate, &args),

@@ -169,6 +169,9 @@ impl RunDir {
     /// What to type to do `step` here.
     fn way_to_do(&self, step: Step) -> String {
         let words = &self.words.step;
+        if step == Step::Train {
+            return format!("karma {step} {words}{}", self.words.device);
+        }
         if step != Step::Fit {
             return format!("karma {step} {words}");
         }
@@ -316,8 +319,8 @@ fn way_to_keep(path: &Path, recorded: &Manifest, now: &Manifest) -> String {
         files::hash_file(&path.join(name)).is_ok_and(|found| found == *hash)
     };
     if recorded.is_of_this_karma(now) && recorded.inputs.iter().all(is_whole) {
-        let words = words::recorded(path);
-        format!(", or keep to what it was made from with `karma run {words}`")
+        let (words, device) = (words::recorded(path), words::recorded_device(recorded));
+        format!(", or keep to what it was made from with `karma run {words}{device}`")
     } else {
         String::new()
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use karma_cluster::Scenario;
-use karma_marl::{Team, bundle};
+use karma_marl::{Team, bundle, train::Device};
 use karma_transfer::Verdict;
 use karma_twin::{
     Twin,
@@ -58,6 +58,8 @@ pub(crate) struct Job<'a> {
     pub(crate) watch: &'a Progress,
     /// Recorded traces to fit to.
     pub(crate) trace: &'a TraceArgs,
+    /// Where networks are computed while they are trained.
+    pub(crate) device: Device,
 }
 
 /// What a step has to say, twice.

@@ -5,8 +5,8 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use crate::{
-    args::{StepArgs, TraceArgs, WorkloadArgs},
-    manifest::Manifest,
+    args::{DeviceArgs, DeviceName, StepArgs, TraceArgs, WorkloadArgs},
+    manifest::{Manifest, Step},
     run_dir::SCENARIO,
 };
 
@@ -20,6 +20,8 @@ pub(crate) struct Words {
     pub(crate) step: String,
     /// After those of `karma fit`, where traces were given.
     pub(crate) traces: Option<String>,
+    /// After those of `karma train`, where a device was asked for.
+    pub(crate) device: String,
 }
 
 impl Words {
@@ -28,6 +30,7 @@ impl Words {
         args: &StepArgs,
         workload: Option<&WorkloadArgs>,
         traces: &TraceArgs,
+        on: DeviceArgs,
         run: &Path,
     ) -> Self {
         let options = &args.options;
@@ -42,6 +45,9 @@ impl Words {
         };
         let of_fit = [("--trace", &traces.trace), ("--mapping", &traces.mapping)].map(trace);
         let of_fit = of_fit.concat();
+        let device = Some(on.device).filter(|device| *device != DeviceName::Cpu);
+        let device = device.and_then(|device| device.to_possible_value());
+        let device = option("--device", device.as_ref().map(|device| device.get_name()));
         let of_run = workload.map(of_workload).unwrap_or_default();
         Self {
             step: if of_run.is_empty() {
@@ -49,7 +55,8 @@ impl Words {
             } else {
                 own(run) + &context
             },
-            run: typed + &of_run,
+            run: typed + &of_run + &device,
+            device,
             traces: Some(of_fit).filter(|words| !words.is_empty()),
         }
     }
@@ -62,6 +69,15 @@ pub(crate) fn recorded(run: &Path) -> String {
     let first = manifest.and_then(|manifest| manifest.steps.into_values().next());
     let context = first.and_then(|record| record.inputs.get("context").cloned());
     own(run) + &option("--context", context.filter(|name| name != "all"))
+}
+
+/// What to add to that after `karma run`, of the run directory that `manifest` is of.
+pub(crate) fn recorded_device(manifest: &Manifest) -> String {
+    let train = manifest.steps.get(&Step::Train);
+    option(
+        "--device",
+        train.and_then(|train| train.inputs.get("device")),
+    )
 }
 
 /// The scenario of the run directory `run`, with every option that it resolves in it.

@@ -1,12 +1,13 @@
 //! `karma run` and the six steps it consists of.
 
 use karma_cluster::{Interrupted, Scenario};
+use karma_marl::train::Device;
 use serde_json::json;
 
 use crate::{
-    args::{Output, StepArgs, TraceArgs, WorkloadArgs},
+    args::{DeviceArgs, Output, StepArgs, TraceArgs, WorkloadArgs},
     clock::Stopwatch,
-    console,
+    console, device,
     input::Input,
     interrupt,
     manifest::{Hashes, Step, Timing},
@@ -19,25 +20,36 @@ use crate::{
 };
 
 /// All steps.
-pub(crate) fn run(args: &StepArgs, workload: &WorkloadArgs) -> Outcome {
-    let mut session = Session::open(args, Some(workload), &TraceArgs::default(), Step::Fit)?;
+pub(crate) fn run(args: &StepArgs, workload: &WorkloadArgs, on: DeviceArgs) -> Outcome {
+    let trace = TraceArgs::default();
+    let mut session = Session::open(args, Some(workload), &trace, Step::Fit, on)?;
     for step in Step::ALL {
-        session.perform(step, &TraceArgs::default())?;
+        session.perform(step, &trace)?;
     }
     session.conclude()
 }
 
 /// The first step, which may read recorded traces.
 pub(crate) fn fit(args: &StepArgs, trace: &TraceArgs) -> Outcome {
-    let mut session = Session::open(args, None, trace, Step::Fit)?;
+    let mut session = Session::open(args, None, trace, Step::Fit, DeviceArgs::default())?;
     session.perform(Step::Fit, trace)?;
     session.show(Step::Fit)
 }
 
+/// The second step, which may train on a device.
+pub(crate) fn train(args: &StepArgs, on: DeviceArgs) -> Outcome {
+    alone(Step::Train, args, on)
+}
+
 /// Any other single step.
 pub(crate) fn step(step: Step, args: &StepArgs) -> Outcome {
-    let mut session = Session::open(args, None, &TraceArgs::default(), step)?;
-    session.perform(step, &TraceArgs::default())?;
+    alone(step, args, DeviceArgs::default())
+}
+
+fn alone(step: Step, args: &StepArgs, on: DeviceArgs) -> Outcome {
+    let trace = TraceArgs::default();
+    let mut session = Session::open(args, None, &trace, step, on)?;
+    session.perform(step, &trace)?;
     session.show(step)
 }
 
@@ -49,6 +61,7 @@ struct Session {
     run: RunDir,
     redo: Redo,
     output: Output,
+    device: Device,
 }
 
 impl Session {
@@ -57,6 +70,7 @@ impl Session {
         workload: Option<&WorkloadArgs>,
         trace: &TraceArgs,
         first: Step,
+        on: DeviceArgs,
     ) -> Outcome<Self> {
         let input = Input::read(args, workload)?;
         let scenario = input.scenario_in(args.options.context.as_deref())?;
@@ -67,12 +81,14 @@ impl Session {
         };
         let path = args.options.run_dir(&scenario);
         threads::start(args.options.threads)?;
-        let words = Words::new(args, workload, trace, &path);
+        let device = device::device(on)?;
+        let words = Words::new(args, workload, trace, on, &path);
         let run = RunDir::open(&path, &input, first, words, redo)?;
         interrupt::listen()?;
         Ok(Self {
             context: args.options.context.clone(),
             output: args.options.output,
+            device,
             input,
             scenario,
             run,
@@ -86,6 +102,9 @@ impl Session {
         let context = self.context.as_deref().unwrap_or("all");
         settings.insert("context".to_owned(), context.to_owned());
         settings.extend(steps::trace_hashes(trace)?);
+        if step == Step::Train && self.device != Device::Cpu {
+            settings.insert("device".to_owned(), self.device.name().to_owned());
+        }
         let begun = self.run.begin(step, settings, self.redo)?;
         if begun == Begun::Done {
             console::say(format_args!("{step}: finished before, left alone"));
@@ -99,6 +118,7 @@ impl Session {
             run: self.run.path(),
             watch: &watch,
             trace,
+            device: self.device,
         };
         let made = steps::make(step, &job);
         drop(watch);

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    args::{Output, SearchArgs, StepArgs, TraceArgs},
+    args::{DeviceArgs, Output, SearchArgs, StepArgs, TraceArgs},
     console, files,
     input::Input,
     interrupt, organization,
@@ -60,7 +60,13 @@ pub(crate) fn tune(args: &StepArgs, search: &SearchArgs) -> Outcome {
     let run = args.options.run_dir(&scenario);
     let model = run.join("model");
     let twin = Twin::load(&model).refuse().map_err(|failure| {
-        let words = Words::new(args, None, &TraceArgs::default(), &run);
+        let words = Words::new(
+            args,
+            None,
+            &TraceArgs::default(),
+            DeviceArgs::default(),
+            &run,
+        );
         failure.hint(format!("karma fit {}", words.step))
     })?;
     twin.fits(&scenario).refuse()?;

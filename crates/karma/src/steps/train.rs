@@ -14,6 +14,7 @@ use karma_twin::Twin;
 
 use super::{EXPLOITABILITY, Job, MODEL, Shown};
 use crate::{
+    device::accepted,
     files, organization,
     status::{Blame, Outcome},
 };
@@ -26,6 +27,7 @@ pub(super) fn make(job: &Job<'_>) -> Outcome<()> {
     let guides = organization::guides(job.organization, scenario)?;
     let folder = job.run.join("train");
     let mut trainer = Trainer::new(&twin, scenario, &guides, &scenario.train, scenario.seed);
+    accepted(trainer.compute_on(job.device))?;
     let policy = trained(trainer.run(job.watch, &mut |_| {}, &folder))?;
     bundle::save(
         &policy,

@@ -4,6 +4,7 @@
 mod bench;
 mod command;
 mod damage;
+mod device;
 mod explosion;
 mod export;
 mod given;

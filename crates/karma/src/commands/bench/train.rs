@@ -20,7 +20,9 @@ use super::{machine, median, timed::Timed};
 use crate::{
     args::{Axis, CriticRows, Output, Task, TrainBench},
     clock::Stopwatch,
-    console, interrupt, organization,
+    console,
+    device::{accepted, device},
+    interrupt, organization,
     run_dir::SCENARIO,
     status::{Blame, ExitStatus, Failure, Outcome},
     threads, words,
@@ -33,6 +35,8 @@ const PART: usize = 16;
 pub(crate) fn bench_train(args: &TrainBench) -> Outcome {
     interrupt::listen()?;
     threads::start(args.threads)?;
+    // Once, before anything is fitted or played.
+    device(args.device)?;
     let values: &[Option<u32>] = match args.sweep {
         None => &[None],
         Some(Axis::Agents) => &[2, 4, 8, 16, 32, 64].map(Some),
@@ -66,6 +70,7 @@ struct Row {
     steps: usize,
     hidden: usize,
     threads: usize,
+    device: &'static str,
     iterations: u32,
     seed: u64,
     critic: &'static str,
@@ -106,7 +111,7 @@ impl Row {
             );
         }
         format!(
-            "{}, {} agents, {} environments × {} steps, hidden {}, {} threads, {} iterations of {} \
+            "{}, {} agents, {} environments × {} steps, hidden {}, {} threads, device {}, {} iterations of {} \
              epochs × {} minibatches\n\
              env_steps_per_s {:.0}\n\
              update_share    {:.3}\n\
@@ -121,6 +126,7 @@ impl Row {
             self.steps,
             self.hidden,
             self.threads,
+            self.device,
             self.iterations,
             self.epochs,
             self.minibatches,
@@ -183,7 +189,9 @@ fn measure<E: VecEnv>(
     let (steps, epochs, minibatches) = (settings.steps, settings.epochs, settings.minibatches);
     let hidden = settings.hidden;
     let envs = envs.into_iter().map(Timed::new).collect();
+    let device = device(args.device)?;
     let mut mappo = Mappo::new(envs, settings, args.seed);
+    accepted(mappo.compute_on(device))?;
     let Cost {
         rollout_flops,
         epoch_flops,
@@ -200,10 +208,11 @@ fn measure<E: VecEnv>(
             return Err(Interrupted.into());
         }
         let clock = Stopwatch::start();
-        let mut metrics = mappo.play().map_err(stopped)?;
+        let mut metrics = mappo.play().map_err(|fault| stopped(fault, &mappo))?;
         rollout_s += clock.seconds();
         let clock = Stopwatch::start();
-        mappo.learn(&mut metrics).map_err(stopped)?;
+        let learned = mappo.learn(&mut metrics);
+        learned.map_err(|fault| stopped(fault, &mappo))?;
         let seconds = clock.seconds();
         update_s += seconds;
         // Beside every update and not once for all: a machine's clock and its neighbours change.
@@ -230,6 +239,7 @@ fn measure<E: VecEnv>(
         steps,
         hidden,
         threads,
+        device: device.name(),
         iterations: args.iterations,
         seed: args.seed,
         critic,
@@ -251,7 +261,10 @@ fn measure<E: VecEnv>(
     })
 }
 
-fn stopped(fault: Fault) -> Failure {
+fn stopped<E>(fault: Fault, mappo: &Mappo<E>) -> Failure {
+    if let Some(failure) = mappo.device_failure() {
+        return failure.clone().into();
+    }
     let (step, term) = (fault.step, fault.term);
     anyhow!("training stopped at step {step}: {term} is not finite").into()
 }
