@@ -213,7 +213,7 @@ pub(crate) struct AdversaryBench {
     /// Iterations of the teams' training [default: the scenario's].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) iterations: Option<u32>,
-    /// Attackers that learn on the way [default: the scenario's, or 4].
+    /// Attackers that learn on the way [default: the scenario's, or 6].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) attackers: Option<u32>,
     /// Threads, at most 256 [default: one per core]; what is learned does not depend on it.

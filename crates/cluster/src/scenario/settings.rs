@@ -188,11 +188,12 @@ pub struct TrainSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdversarySettings {
-    /// How long an attacker could flood at full strength in one episode; everything else that it does
-    /// is priced by that.
+    /// How long an attacker could flood at full strength in one episode, at least half a control
+    /// window; everything else that it does is priced by that.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub budget: Seconds,
-    /// Attackers trained one after another, at even intervals of the first part of the team's training.
+    /// Attackers trained one after another, at even intervals of the first 60 % of the team's
+    /// iterations, of which each needs one.
     #[schemars(range(min = 1, max = 64))]
     pub attackers: u32,
     /// Iterations of training of each attacker.
@@ -336,6 +337,12 @@ impl Default for TrainSettings {
             adversary: None,
         }
     }
+}
+
+impl AdversarySettings {
+    /// Share of the team's training after which no other attacker joins, so that the team has time to
+    /// learn against all of them before its learning rate is gone.
+    pub const JOINING: f64 = 0.6;
 }
 
 impl Default for AdversarySettings {

@@ -5,6 +5,8 @@
 //! What an interruption leaves between them is kept beside them until the next is due, so that an
 //! interrupted run ends with the same two as another.
 
+mod seal;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// Version of the format.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Checkpoints kept of those that were due.
 const KEPT: usize = 2;
 const NETWORKS: &str = "networks.safetensors";
@@ -189,7 +191,7 @@ pub(super) fn save<E: VecEnv>(
         },
         progress: beside.progress.clone(),
     };
-    let state = rmp_serde::to_vec_named(&state).map_err(|e| broken(&e))?;
+    let state = seal::seal(rmp_serde::to_vec_named(&state).map_err(|e| broken(&e))?);
     remove(&partial)?;
     for (name, bytes) in [(NETWORKS, &networks), (STATE, &state)] {
         let path = partial.join(name);
@@ -212,8 +214,15 @@ pub(super) fn load<E: VecEnv>(
         let path = path.join(name);
         fs::read(&path).map_err(|e| MarlError::file(&path, e))
     };
-    let state: State = rmp_serde::from_slice(&read(STATE)?)
+    let bytes = read(STATE)?;
+    let text = seal::unseal(&bytes);
+    // What has no seal is damaged, or of an older format, which its number tells.
+    let state: State = rmp_serde::from_slice(text.unwrap_or(&bytes))
         .map_err(|e| MarlError::broken(&path.join(STATE), e))?;
+    if text.is_none() && state.format >= FORMAT {
+        let reason = "is not what was written: its end does not fit the rest";
+        return Err(MarlError::broken(&path.join(STATE), reason));
+    }
     for (what, found, expected) in [
         ("format", state.format.to_string(), FORMAT.to_string()),
         (

@@ -79,7 +79,7 @@ impl<E: VecEnv> Mappo<E> {
     /// not depend on which.
     ///
     /// # Panics
-    /// If there are none, or all but the last are not equally many, or `settings.sharing` does not
+    /// If there are none, or `settings.sharing` does not
     /// fit, or a rollout does not have whole sequences.
     #[must_use]
     pub fn new(envs: Vec<E>, settings: Settings, seed: u64) -> Self {
@@ -94,7 +94,6 @@ impl<E: VecEnv> Mappo<E> {
         let mut first = 0;
         let mut players = Vec::new();
         for env in envs {
-            assert!(first % players.first().map_or(1, |p: &Player<E>| p.memory.envs) == 0);
             let count = env.envs();
             let mut player = Player::new(env, first, sequence);
             player.memory.actors.begin(&actors, count);

@@ -133,6 +133,30 @@ fn what_a_killed_run_left_beside_its_checkpoints_goes_when_it_is_resumed() {
 }
 
 #[test]
+fn a_checkpoint_with_one_changed_bit_is_not_gone_on_from() {
+    let (whole, flipped) = (
+        Folder::new("no bit changed"),
+        Folder::new("one bit changed"),
+    );
+    let expected = train(&mut run(plan()), &Silent, whole.path()).unwrap();
+    for bit in [3, 4007, 9999] {
+        let watch = Impatient(AtomicU32::new(8));
+        train(&mut run(plan()), &watch, flipped.path()).unwrap_err();
+        let state = flipped.path().join("checkpoint/00000008/state.msgpack");
+        let mut bytes = fs::read(&state).unwrap();
+        let bits = 8 * bytes.len();
+        bytes[bit % bits / 8] ^= 1 << (bit % 8);
+        fs::write(&state, bytes).unwrap();
+        // The one before is whole.
+        let policy = train(&mut run(plan()), &Silent, flipped.path()).unwrap();
+        assert_eq!(policy, expected);
+        assert_eq!(told(&whole), told(&flipped));
+        fs::remove_dir_all(flipped.path()).unwrap();
+        fs::create_dir_all(flipped.path()).unwrap();
+    }
+}
+
+#[test]
 fn a_killed_run_goes_on_from_its_newest_whole_checkpoint() {
     let (whole, killed) = (Folder::new("unharmed"), Folder::new("killed"));
     let expected = train(&mut run(plan()), &Silent, whole.path()).unwrap();

@@ -99,6 +99,27 @@ fn check_adversary(
         let hint = "at most the episode";
         findings.push(Finding::new(&format!("{PATH}.budget"), message, hint).about("duration"));
     }
+    let window = scenario.control.window;
+    if adversary.budget.seconds() < 0.5 * window.seconds() {
+        let message = format!(
+            "{} pays for nothing: a killed pod costs half a control window of {window}",
+            adversary.budget
+        );
+        let hint = "at least half a window";
+        let finding = Finding::new(&format!("{PATH}.budget"), message, hint);
+        findings.push(finding.about("control.window"));
+    }
+    let iterations = scenario.train.iterations;
+    let most = (f64::from(iterations) * AdversarySettings::JOINING).floor();
+    if f64::from(adversary.attackers) > most {
+        let message = format!(
+            "{} attackers cannot join one after another in the first 60 % of {iterations} iterations",
+            adversary.attackers
+        );
+        let hint = format!("at most {most}");
+        let finding = Finding::new(&format!("{PATH}.attackers"), message, hint);
+        findings.push(finding.about("train.iterations"));
+    }
     if scenario.train.games < 2 {
         let message = "1 game cannot be shared with attackers";
         let hint = "play at least 2";

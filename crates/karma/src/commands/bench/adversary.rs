@@ -78,7 +78,7 @@ struct Stand {
     worst: f64,
     /// Against each of the league.
     league: Vec<f64>,
-    /// `nobody - best_response`.
+    /// What the best response takes, or somebody random where that is more.
     exploitability: f64,
 }
 
@@ -187,14 +187,15 @@ impl Bench {
             let values = values.collect::<Result<Vec<f64>, MarlError>>()?;
             let nobody = arena.value(team, &Attacker::Nobody)?;
             let best_response = arena.value(team, response)?;
+            let random = arena.value(team, &Attacker::Random)?;
             stands.push(Stand {
                 contexts: self.in_contexts(team, seed_of)?,
                 nobody,
-                random: arena.value(team, &Attacker::Random)?,
+                random,
                 best_response,
                 worst: values.iter().copied().fold(f64::INFINITY, f64::min),
                 league: values,
-                exploitability: nobody - best_response,
+                exploitability: nobody - best_response.min(random),
             });
         }
         Ok(Row {

@@ -19,9 +19,6 @@ use crate::{
     },
 };
 
-/// Games of one part of the twin's.
-const PART: usize = 16;
-
 /// Games that a team's value against one attacker is taken over, for an episode each.
 const MEASURED_GAMES: usize = 64;
 
@@ -57,13 +54,10 @@ impl Arena {
         }
     }
 
-    /// How many of `games` games are played against attackers, the last ones: whole parts of them where
-    /// there are enough, since all parts but the last are equally large.
+    /// How many of `games` games are played against attackers, the last ones; neither none nor all.
     pub(in crate::train) fn share_of(&self, games: usize) -> usize {
-        let alone = (games as f64 * (1.0 - self.settings.share)).round() as usize;
-        let part = if games > PART { PART } else { 1 };
-        let most = games.saturating_sub(1) / part;
-        games - (alone / part).clamp(1, most.max(1)) * part
+        let attacked = (games as f64 * self.settings.share).round() as usize;
+        attacked.max(1).min(games.saturating_sub(1))
     }
 
     pub(super) fn settings(&self) -> &AdversarySettings {

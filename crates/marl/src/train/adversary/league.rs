@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use karma_cluster::Watch;
+use karma_cluster::{Watch, scenario::AdversarySettings};
 use karma_nn::{Activation, Mlp, MlpShape};
 
 use super::{Arena, Met};
@@ -31,10 +31,6 @@ pub trait Rivals: Debug + Send {
     ) -> Result<(Mlp, Met)>;
 }
 
-/// Share of the team's training after which no other attacker joins, so that the team has time to
-/// learn against all of them before its learning rate is gone.
-const JOINING: f64 = 0.6;
-
 /// Best responses at even intervals of the team's training.
 #[derive(Debug)]
 pub struct League {
@@ -48,7 +44,7 @@ impl League {
     #[must_use]
     pub fn new(arena: Arena, iterations: u32) -> Self {
         let attackers = u64::from(arena.settings().attackers);
-        let joining = f64::from(iterations) * JOINING;
+        let joining = f64::from(iterations) * AdversarySettings::JOINING;
         let at = |number: u64| joining * number as f64 / attackers as f64;
         let mut due: Vec<u32> = (1..=attackers).map(|number| at(number) as u32).collect();
         due.dedup();
