@@ -77,10 +77,16 @@ fn open(kind: train::Device) -> std::result::Result<Option<Device>, DeviceError>
             Err(DeviceError::Absent { device, feature })
         }
         train::Device::Cuda => Device::new_cuda(0).map(Some).map_err(|e| {
-            let reason = e.to_string();
+            let reason = said(&e);
             DeviceError::Unusable { device, reason }
         }),
     }
+}
+
+/// What candle says of an error, without the backtrace that follows where one is asked for.
+fn said(error: &candle_core::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 impl train::Device {
@@ -165,7 +171,7 @@ impl Candle {
             Broken::Device(error) => {
                 self.failure = Some(DeviceError::Failed {
                     device: self.kind.name(),
-                    reason: error.to_string(),
+                    reason: said(&error),
                 });
                 Fault {
                     step: 0,

@@ -207,6 +207,31 @@ fn what_a_device_cannot_do_is_refused() {
 }
 
 #[test]
+fn what_a_device_says_is_told_in_one_line() {
+    let error = candle_core::Error::Msg("no memory\n   0: somewhere".to_owned());
+    assert_eq!(super::said(&error), "no memory");
+    let [_, mut mappo] = both(
+        &[Once::new()],
+        &flat(settings(CriticInput::Team, Vec::new())),
+    );
+    mappo.play().unwrap();
+    // A network of more inputs than its rows have.
+    let critic = &mut mappo.critics[0];
+    let mut shape = critic.mlp.shape().clone();
+    shape.inputs += 1;
+    critic.mlp = Mlp::zeros(shape);
+    critic.learner = Learner::new(&critic.mlp);
+    let fault = mappo.play().unwrap_err();
+    assert_eq!(fault.term, "what the device gave");
+    let failure = mappo.device_failure().unwrap().to_string();
+    assert!(
+        failure.starts_with("device candle-cpu failed: "),
+        "{failure}"
+    );
+    assert_eq!(failure.lines().count(), 1);
+}
+
+#[test]
 fn numbers_that_explode_are_told_as_without_a_device() {
     let settings = flat(settings(CriticInput::Team, Vec::new()));
     for mut mappo in both(&[Once::new()], &settings) {
