@@ -51,6 +51,20 @@ pub struct AdamStep {
     pub clip_norm: f32,
 }
 
+impl AdamStep {
+    /// What step number `steps`, from 1, along a gradient of global length `norm` multiplies: the
+    /// gradient, the first moment (learning rate and its bias), the second moment (its bias).
+    #[must_use]
+    pub fn factors(self, norm: f64, steps: u64) -> [f64; 3] {
+        let clip = f64::from(self.clip_norm);
+        let scale = if norm > clip { clip / norm } else { 1.0 };
+        let power = steps.min(i32::MAX as u64) as i32;
+        let rate = f64::from(self.learning_rate) / (1.0 - 0.9_f64.powi(power));
+        let unbias = 1.0 / (1.0 - 0.999_f64.powi(power));
+        [scale, rate, unbias]
+    }
+}
+
 /// The gradient holds NaN or an infinity; parameters and moments were left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the gradient is not finite")]
@@ -278,17 +292,13 @@ impl Learner {
             return Err(NonFinite);
         }
         self.steps += 1;
-        let clip = f64::from(adam.clip_norm);
-        let scale = if norm > clip { clip / norm } else { 1.0 };
-        let power = self.steps.min(i32::MAX as u64) as i32;
-        let rate = f64::from(adam.learning_rate) / (1.0 - 0.9_f64.powi(power));
-        let unbias = 1.0 / (1.0 - 0.999_f64.powi(power));
+        let factors = adam.factors(norm, self.steps);
         mlp.level().adam(
             &mut mlp.parameters,
             &self.gradient,
             &mut self.first,
             &mut self.second,
-            [scale as f32, rate as f32, unbias as f32],
+            factors.map(|factor| factor as f32),
         );
         Ok(norm as f32)
     }

@@ -209,10 +209,10 @@ impl Games {
         &self.state.ended
     }
 
-    /// Windows of an episode.
+    /// Share of its episode that has passed in `game`.
     #[must_use]
-    pub fn length(&self) -> u32 {
-        self.pool.windows
+    pub fn elapsed(&self, game: usize) -> f32 {
+        self.state.windows[game] as f32 / self.pool.windows as f32
     }
 
     /// A number of the episode that `game` plays, another for every game and episode of one seed.

@@ -9,14 +9,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use karma_cluster::{Interrupted, Scenario, emulator, scenario};
-use karma_twin::{Trace, record};
+use karma_marl::Guides;
+use karma_twin::{Trace, Twin, record};
 use serde_json::json;
 
 use crate::{
     args::Output,
     clock::Stopwatch,
-    console, files, interrupt,
+    console, files, interrupt, organization,
+    run_dir::SCENARIO,
     status::{Blame, ExitStatus, Failure, Outcome},
+    words,
 };
 
 pub(crate) use adversary::bench_adversary;
@@ -142,6 +145,18 @@ impl Drop for Temporary {
         // Best effort: a folder that stays is no reason to hide what was measured.
         drop(files::remove(&self.0));
     }
+}
+
+/// What was recorded in a run directory: the scenario, its team's guides, and the fitted twin.
+fn recorded(run: &Path) -> Outcome<(Scenario, Guides, Twin)> {
+    let loaded = scenario::load(&run.join(SCENARIO)).refuse()?;
+    let organization = loaded.organization.map(|(_, text)| text);
+    let guides = organization::guides(organization.as_deref(), &loaded.scenario)?;
+    let twin = Twin::load(&run.join("model"))
+        .refuse()
+        .map_err(|failure| failure.hint(format!("karma fit {}", words::recorded(run))))?;
+    twin.fits(&loaded.scenario).refuse()?;
+    Ok((loaded.scenario, guides, twin))
 }
 
 fn read(path: Option<&Path>) -> Outcome<Scenario> {

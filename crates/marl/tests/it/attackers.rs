@@ -15,13 +15,13 @@ use karma_marl::{
     train::{
         Trainer, TwinEnv,
         adversary::{Arena, Arsenal, Attacker, Exploitability},
-        env::{Outcome, VecEnv},
+        env::VecEnv,
     },
 };
 
 use crate::{
     Folder, on_threads,
-    twins::{Smoke, smoke},
+    twins::{Smoke, play, smoke},
 };
 
 /// Six iterations of the team, an attacker before the second and one before the fourth.
@@ -90,23 +90,6 @@ fn attacked_games_go_on_from_a_snapshot_with_the_same_bits() {
     let mut env = TwinEnv::parts(&twin, &scenario, &guides, 16, 3).remove(0);
     let plain = env.snapshot();
     env = env.against(arsenal, vec![Attacker::Random, Attacker::Nobody], 5);
-    let rows = 16 * env.agents();
-    let mut masks = vec![0; rows * env.heads().heads];
-    let mut choices = masks.clone();
-    // 25 windows: past the end of every first episode.
-    let mut play = |env: &mut TwinEnv| {
-        let (mut outcome, mut rewards) = (Outcome::new(16, rows / 16), Vec::new());
-        for _ in 0..25 {
-            env.masks(&mut masks);
-            for (choice, mask) in choices.iter_mut().zip(&masks) {
-                *choice = mask.trailing_zeros() as u8;
-            }
-            env.step(&choices, &mut outcome);
-            rewards.extend_from_slice(&outcome.rewards);
-            env.reset_ended();
-        }
-        rewards
-    };
     play(&mut env);
     let snapshot = env.snapshot();
     let first = play(&mut env);

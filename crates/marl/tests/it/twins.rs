@@ -79,28 +79,27 @@ fn training_gives_the_same_bytes_at_any_thread_count_and_after_a_stop() {
     assert_eq!(metrics(&one).lines().count(), 6);
 }
 
+/// Rewards of all kinds of the first allowed choices over 25 windows: past the end of every first
+/// episode.
+pub(crate) fn play(env: &mut TwinEnv) -> Vec<f32> {
+    let (envs, agents) = (env.envs(), env.agents());
+    let mut masks = vec![0; envs * agents * env.heads().heads];
+    let (mut outcome, mut rewards) = (Outcome::new(envs, agents), Vec::new());
+    for _ in 0..25 {
+        env.masks(&mut masks);
+        let choices = masks.iter().map(|mask| mask.trailing_zeros() as u8);
+        env.step(&choices.collect::<Vec<u8>>(), &mut outcome);
+        rewards.extend_from_slice(&outcome.rewards);
+        rewards.extend_from_slice(&outcome.extras);
+        env.reset_ended();
+    }
+    rewards
+}
+
 #[test]
 fn games_go_on_from_a_snapshot_with_the_same_bits() {
     let (scenario, twin, guides) = smoke();
     let mut env = TwinEnv::parts(&twin, &scenario, &guides, 20, 3).remove(0);
-    let rows = 20 * env.agents();
-    let mut masks = vec![0; rows * env.heads().heads];
-    let mut choices = masks.clone();
-    // 25 windows: past the end of every first episode.
-    let mut play = |env: &mut TwinEnv| {
-        let (mut outcome, mut rewards) = (Outcome::new(20, rows / 20), Vec::new());
-        for _ in 0..25 {
-            env.masks(&mut masks);
-            for (choice, mask) in choices.iter_mut().zip(&masks) {
-                *choice = mask.trailing_zeros() as u8;
-            }
-            env.step(&choices, &mut outcome);
-            rewards.extend_from_slice(&outcome.rewards);
-            rewards.extend_from_slice(&outcome.extras);
-            env.reset_ended();
-        }
-        rewards
-    };
     play(&mut env);
     let snapshot = env.snapshot();
     let first = play(&mut env);

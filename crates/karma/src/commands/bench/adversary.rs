@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::anyhow;
-use karma_cluster::{Scenario, Watch, scenario, seed::derive_seed};
+use karma_cluster::{Scenario, Watch, seed::derive_seed};
 use karma_evaluate::{Estimate, estimate};
 use karma_marl::{
     Guides, MarlError,
@@ -17,15 +17,14 @@ use karma_marl::{
 use karma_twin::Twin;
 use serde::Serialize;
 
-use super::Temporary;
+use super::{Temporary, recorded};
 use crate::{
     args::{AdversaryBench, Output},
-    console, interrupt, organization,
+    console, interrupt,
     progress::Progress,
-    run_dir::SCENARIO,
-    status::{Blame, ExitStatus, Failure, Outcome},
+    status::{ExitStatus, Failure, Outcome},
     steps::trained,
-    threads, words,
+    threads,
 };
 
 /// Games per context that teams are compared in.
@@ -118,14 +117,7 @@ struct Figures {
 impl Bench {
     /// The scenario and the twin of a run.
     fn load(args: &AdversaryBench) -> Outcome<Self> {
-        let loaded = scenario::load(&args.run.join(SCENARIO)).refuse()?;
-        let mut scenario = loaded.scenario;
-        let organization = loaded.organization.map(|(_, text)| text);
-        let guides = organization::guides(organization.as_deref(), &scenario)?;
-        let twin = Twin::load(&args.run.join("model"))
-            .refuse()
-            .map_err(|failure| failure.hint(format!("karma fit {}", words::recorded(&args.run))))?;
-        twin.fits(&scenario).refuse()?;
+        let (mut scenario, guides, twin) = recorded(&args.run)?;
         if let Some(iterations) = args.iterations {
             scenario.train.iterations = iterations;
         }

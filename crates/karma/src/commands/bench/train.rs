@@ -1,10 +1,7 @@
 //! `karma bench train`: how fast the trainer learns, beside what the machine could do.
 
 use anyhow::anyhow;
-use karma_cluster::{
-    Interrupted,
-    scenario::{self, Algorithm},
-};
+use karma_cluster::{Interrupted, scenario::Algorithm};
 use karma_marl::{
     policy::Layout,
     train::{
@@ -13,19 +10,17 @@ use karma_marl::{
         mappo::{Cost, CriticInput, Mappo, Settings},
     },
 };
-use karma_twin::Twin;
 use serde::Serialize;
 
-use super::{machine, median, timed::Timed};
+use super::{machine, median, recorded, timed::Timed};
 use crate::{
     args::{Axis, CriticRows, Output, Task, TrainBench},
     clock::Stopwatch,
     console,
     device::{accepted, device},
-    interrupt, organization,
-    run_dir::SCENARIO,
-    status::{Blame, ExitStatus, Failure, Outcome},
-    threads, words,
+    interrupt,
+    status::{ExitStatus, Failure, Outcome},
+    threads,
 };
 
 /// Environments that one thread plays at a time.
@@ -304,14 +299,7 @@ fn critic(rows: CriticRows) -> CriticInput {
 /// each does all of its work.
 fn twin(args: &TrainBench) -> Outcome<(Vec<TwinEnv>, Settings)> {
     let run = args.run.as_deref().unwrap_or(std::path::Path::new("."));
-    let loaded = scenario::load(&run.join(SCENARIO)).refuse()?;
-    let mut scenario = loaded.scenario;
-    let organization = loaded.organization.map(|(_, text)| text);
-    let guides = organization::guides(organization.as_deref(), &scenario)?;
-    let twin = Twin::load(&run.join("model"))
-        .refuse()
-        .map_err(|failure| failure.hint(format!("karma fit {}", words::recorded(run))))?;
-    twin.fits(&scenario).refuse()?;
+    let (mut scenario, guides, twin) = recorded(run)?;
     let train = &mut scenario.train;
     train.iterations = args.iterations;
     train.steps = args.steps.unwrap_or(train.steps);

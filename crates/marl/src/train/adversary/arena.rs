@@ -22,6 +22,9 @@ use crate::{
 /// Games that a team's value against one attacker is taken over, for an episode each.
 const MEASURED_GAMES: usize = 64;
 
+/// Name of their random stream.
+const MEASURED: &str = "measured games";
+
 /// Where a team and its attackers meet.
 #[derive(Clone, Debug)]
 pub struct Arena {
@@ -29,9 +32,11 @@ pub struct Arena {
     scenario: Scenario,
     guides: Guides,
     /// What attackers may do.
-    pub(in crate::train) arsenal: Arc<Arsenal>,
+    arsenal: Arc<Arsenal>,
     settings: AdversarySettings,
     seed: u64,
+    /// The games of every measurement, before their first window.
+    measured: Vec<TwinEnv>,
 }
 
 impl Arena {
@@ -44,10 +49,13 @@ impl Arena {
         settings: &AdversarySettings,
         seed: u64,
     ) -> Self {
+        let calm = calm(scenario);
+        let measured = derive_seed(seed, MEASURED, 0);
         Self {
+            measured: TwinEnv::parts(twin, &calm, guides, MEASURED_GAMES, measured),
             twin: twin.clone(),
             arsenal: Arc::new(Arsenal::new(scenario, settings)),
-            scenario: calm(scenario),
+            scenario: calm,
             guides: guides.clone(),
             settings: *settings,
             seed,
@@ -85,12 +93,14 @@ impl Arena {
         games: usize,
         seed: u64,
     ) -> Vec<TwinEnv> {
-        let against = |env: TwinEnv| {
-            let seed = derive_seed(seed, "attackers", 0);
-            env.against(Arc::clone(&self.arsenal), league.to_vec(), seed)
-        };
-        let games = self.games(games, seed).into_iter();
-        games.map(against).collect()
+        self.attacked(self.games(games, seed), league, seed)
+    }
+
+    /// `games`, attacked by those that `seed` draws from `league`.
+    fn attacked(&self, games: Vec<TwinEnv>, league: &[Attacker], seed: u64) -> Vec<TwinEnv> {
+        let seed = derive_seed(seed, "attackers", 0);
+        let against = |env: TwinEnv| env.against(Arc::clone(&self.arsenal), league.to_vec(), seed);
+        games.into_iter().map(against).collect()
     }
 
     /// An attacker trained from scratch against `team`; `number` chooses its randomness.
@@ -156,8 +166,9 @@ impl Arena {
     /// # Errors
     /// [`MarlError::NotFinite`].
     pub fn value(&self, team: &[Net], attacker: &Attacker) -> Result<f64> {
-        let seed = derive_seed(self.seed, "measured games", 0);
-        let mut games = self.games_against(std::slice::from_ref(attacker), MEASURED_GAMES, seed);
+        let seed = derive_seed(self.seed, MEASURED, 0);
+        let league = std::slice::from_ref(attacker);
+        let mut games = self.attacked(self.measured.clone(), league, seed);
         let windows = self.scenario.windows() as usize;
         play_greedily(&mut games, team, windows).map_err(|fault| of_attacker(0, fault))
     }

@@ -70,8 +70,7 @@ impl VecEnv for AttackEnv {
         for (game, (out, attack)) in of_game.zip(&self.attacks).enumerate() {
             let (state, stand) = out.split_at_mut(self.team.width());
             self.team.observe_game(game, state);
-            let elapsed = games.windows()[game] as f32 / games.length() as f32;
-            self.arsenal.observe(attack, elapsed, stand);
+            self.arsenal.observe(attack, games.elapsed(game), stand);
         }
     }
 

@@ -118,7 +118,7 @@ impl Opposition {
             let drawn = (0..heads.heads).map(|_| stream.r#gen::<f32>());
             room.uniform.extend(drawn);
             let state = &states[game * width..(game + 1) * width];
-            let elapsed = window as f32 / games.length() as f32;
+            let elapsed = games.elapsed(game);
             push_row(&self.arsenal, state, (attack, elapsed), &mut room.rows);
         }
     }

@@ -103,11 +103,7 @@ impl Network {
             return Ok(Stepped::NonFinite);
         }
         self.steps += 1;
-        let clip = f64::from(adam.clip_norm);
-        let scale = if norm > clip { clip / norm } else { 1.0 };
-        let power = self.steps.min(i32::MAX as u64) as i32;
-        let rate = f64::from(adam.learning_rate) / (1.0 - 0.9_f64.powi(power));
-        let unbias = 1.0 / (1.0 - 0.999_f64.powi(power));
+        let [scale, rate, unbias] = adam.factors(norm, self.steps);
         for (parameter, gradient) in self.layers.iter_mut().flatten().zip(gradients) {
             let gradient = (gradient * scale)?;
             parameter.first = ((&parameter.first * 0.9)? + (&gradient * 0.1)?)?;
