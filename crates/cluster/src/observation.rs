@@ -94,6 +94,7 @@ impl ServiceMetrics {
     }
 
     /// The metrics in the order of [`Self::NAMES`].
+    #[inline]
     #[must_use]
     pub const fn to_array(self) -> [f32; Self::COUNT] {
         [
@@ -115,6 +116,7 @@ impl ServiceMetrics {
     }
 
     /// The inverse of [`Self::to_array`].
+    #[inline]
     #[must_use]
     pub const fn from_array(values: [f32; Self::COUNT]) -> Self {
         let [

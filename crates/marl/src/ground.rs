@@ -2,7 +2,7 @@
 //!
 //! [`Guides`] gives the `moise` crate its vocabulary (subjects are services, features come from
 //! [`ServiceMetrics`] and the scenario, actions are choices of a head) and evaluates the compiled
-//! organization once per game and window. Which numbers make a queue high or a rate rising is said
+//! organization once per game and window, of several games side by side. Which numbers make a queue high or a rate rising is said
 //! by the organization file, not here; see [`vocabulary`] for the words it may use.
 
 mod features;
@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use features::Features;
 pub use features::vocabulary;
 pub use karma_moise::Guidance;
+
+/// Every choice of a head.
+const ALL: u8 = ((1_u16 << CHOICES) - 1) as u8;
 
 /// Why an organization cannot guide the team of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,13 +44,11 @@ struct Compiled {
     guides: karma_moise::Guides,
 }
 
-/// What guides remember of one game; [`Guides::history`] makes one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct History {
-    state: Option<State>,
-    /// The numbers of the newest window; scratch, kept to spare an allocation per window.
-    #[serde(skip)]
-    numbers: Vec<f32>,
+/// What guides remember of `L` games, side by side, and say of the newest window of each;
+/// [`Guides::history`] makes one. A game's part does not depend on the others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct History<const L: usize = 1> {
+    state: Option<State<L>>,
 }
 
 impl Guides {
@@ -107,37 +108,60 @@ impl Guides {
             .map_or(&[], |compiled| compiled.guides.label_names())
     }
 
-    /// The memory of a game that has not started.
+    /// The memory of games that have not started.
     #[must_use]
-    pub fn history(&self) -> History {
+    pub fn history<const L: usize>(&self) -> History<L> {
         History {
             state: self.compiled.as_ref().map(|c| c.guides.state()),
-            numbers: Vec::new(),
         }
     }
 
-    /// Makes `history` that of a game that has not started.
-    pub fn reset(&self, history: &mut History) {
-        if let (Some(compiled), Some(state)) = (&self.compiled, &mut history.state) {
-            compiled.guides.reset(state);
-        }
-    }
-
-    /// Takes in the newest window and writes what is allowed now. Call once per window.
+    /// Makes a game of `history` one that has not started.
     ///
     /// # Panics
-    /// If `now` does not have one entry per service.
-    pub fn observe(&self, history: &mut History, now: &[ServiceMetrics], out: &mut Guidance) {
-        assert_eq!(now.len(), self.services);
-        match (&self.compiled, &mut history.state) {
-            (Some(compiled), Some(state)) => {
-                compiled.features.write(now, &mut history.numbers);
-                compiled.guides.observe(state, &history.numbers, out);
-            }
+    /// If there is no such game.
+    pub fn reset<const L: usize>(&self, history: &mut History<L>, game: usize) {
+        if let (Some(compiled), Some(state)) = (&self.compiled, &mut history.state) {
+            compiled.guides.reset(state, game);
+        }
+    }
+
+    /// Takes in the newest window of the first games, games × services: of as many as it has. Call
+    /// once per window.
+    ///
+    /// # Panics
+    /// If `now` is no whole number of games, or of more than there are.
+    pub fn observe<const L: usize>(&self, history: &mut History<L>, now: &[ServiceMetrics]) {
+        assert!(now.len().is_multiple_of(self.services) && now.len() <= L * self.services);
+        if let (Some(compiled), Some(state)) = (&self.compiled, &mut history.state) {
+            let Compiled { features, guides } = compiled.as_ref();
+            features.write(now, guides.numbers(state));
+            guides.observe(state);
+        }
+    }
+
+    /// Writes what is allowed in the window last observed, games × agents × services: of as many
+    /// games as `out` holds.
+    ///
+    /// # Panics
+    /// If `out` is no whole number of games or of more than there are, or nothing was observed.
+    pub fn masks<const L: usize>(&self, history: &History<L>, out: &mut [u8]) {
+        match (&self.compiled, &history.state) {
+            (Some(compiled), Some(state)) => compiled.guides.masks(state, out),
+            _ => out.fill(ALL),
+        }
+    }
+
+    /// Writes what guides say of the window last observed of one game.
+    ///
+    /// # Panics
+    /// If there is no such game.
+    pub fn guidance<const L: usize>(&self, history: &History<L>, game: usize, out: &mut Guidance) {
+        match (&self.compiled, &history.state) {
+            (Some(compiled), Some(state)) => compiled.guides.guidance(state, game, out),
             _ => {
                 out.masks.clear();
-                out.masks
-                    .resize(self.agents * self.services, ((1_u16 << CHOICES) - 1) as u8);
+                out.masks.resize(self.agents * self.services, ALL);
                 out.fired.clear();
                 out.fired.resize(self.agents, false);
                 out.labels.clear();
@@ -146,14 +170,19 @@ impl Guides {
         }
     }
 
-    /// Adds penalties and bonuses of the window last observed to `rewards` (one per agent), given
-    /// the choices (agents × services) made in it. Call once per window, after
-    /// [`Guides::observe`].
+    /// Adds penalties and bonuses of the window last observed to `rewards` (games × agents), given
+    /// the choices (games × agents × services) made in it: to as many games as `rewards` holds. Call
+    /// once per window, after [`Guides::observe`].
     ///
     /// # Panics
     /// If a length does not match.
-    pub fn reward(&self, history: &mut History, choices: &[u8], rewards: &mut [f32]) {
-        assert!(choices.len() == self.agents * self.services && rewards.len() == self.agents);
+    pub fn reward<const L: usize>(
+        &self,
+        history: &History<L>,
+        choices: &[u8],
+        rewards: &mut [f32],
+    ) {
+        assert!(choices.len() == rewards.len() * self.services);
         if let (Some(compiled), Some(state)) = (&self.compiled, &history.state) {
             compiled.guides.reward(state, choices, rewards);
         }

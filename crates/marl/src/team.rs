@@ -106,7 +106,7 @@ impl Team {
     /// If `rewards` does not have one entry per agent.
     pub fn guide_rewards(&mut self, rewards: &mut [f32]) {
         self.guides
-            .reward(&mut self.history, &self.last.choices, rewards);
+            .reward(&self.history, &self.last.choices, rewards);
     }
 
     fn heads(&self) -> Heads {
@@ -154,7 +154,7 @@ impl Controller for Team {
     fn reset(&mut self, scenario: &Scenario, _seed: u64) {
         self.encoder = Encoder::new(scenario);
         self.space = ActionSpace::new(scenario);
-        self.guides.reset(&mut self.history);
+        self.guides.reset(&mut self.history, 0);
         self.state.fill(0.0);
         self.before.clear();
         self.last = TeamDecision::default();
@@ -169,8 +169,9 @@ impl Controller for Team {
         };
         self.last.observation.resize(self.encoder.width(), 0.0);
         self.encoder.encode(before, now, &mut self.last.observation);
+        self.guides.observe(&mut self.history, now);
         self.guides
-            .observe(&mut self.history, now, &mut self.last.guidance);
+            .guidance(&self.history, 0, &mut self.last.guidance);
         self.policy.logits(
             &self.last.observation,
             &mut self.state,

@@ -16,6 +16,7 @@
 
 pub(crate) mod bind;
 pub(crate) mod graph;
+pub(crate) mod lanes;
 pub(crate) mod program;
 pub(crate) mod satisfy;
 pub(crate) mod syntax;

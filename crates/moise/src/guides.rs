@@ -1,4 +1,7 @@
-//! Guides of a team at work: masks, fired rules and rewards of one step.
+//! Guides of a team at work: masks, fired rules and rewards of one step of games side by side.
+
+mod pay;
+mod rules;
 
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +9,17 @@ use crate::{
     GoalKind, Operator, Payout,
     code::{
         graph::Slot,
+        lanes,
         program::{Memory, Program},
     },
 };
+use rules::Said;
 
 /// Steps in which something holds: from the first to before the second.
 pub(crate) type Span = (u32, u32);
+
+/// All steps.
+pub(crate) const ALWAYS: Span = (0, u32::MAX);
 
 /// A head and some of its choices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,21 +118,31 @@ pub struct Guides {
     pub(crate) bound: f32,
 }
 
-/// What guides remember of one game.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    memory: Memory,
+/// What guides remember of `L` games, side by side, and say about the newest step of each.
+///
+/// Games are independent: they may have begun at different times, and what guides say of one is what
+/// they would say of it alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State<const L: usize> {
+    memory: Memory<L>,
     /// Whether each goal is satisfied, as code reads it.
-    satisfied: Vec<f32>,
+    #[serde(with = "lanes::bits")]
+    satisfied: Vec<[f32; L]>,
     /// Whether each goal has paid in this episode.
-    paid: Vec<bool>,
+    #[serde(with = "lanes::bits")]
+    paid: Vec<[f32; L]>,
     /// Whether each goal's condition held at the step before.
-    held: Vec<bool>,
+    #[serde(with = "lanes::bits")]
+    held: Vec<[f32; L]>,
     /// What each goal pays for the newest step.
-    pay: Vec<f32>,
+    #[serde(with = "lanes::bits")]
+    pay: Vec<[f32; L]>,
+    /// Said anew at every step.
+    #[serde(skip)]
+    said: Said<L>,
 }
 
-/// What guides say about one step.
+/// What guides say about one step of one game.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Guidance {
     /// Allowed choices, agents × heads (agent-major); bit c = choice c. Never 0.
@@ -150,160 +168,85 @@ impl Guides {
         &self.label_names
     }
 
-    /// The memory of a game that has not started.
+    /// The memory of games that have not started.
     #[must_use]
-    pub fn state(&self) -> State {
-        let goals = self.goals.len();
+    pub fn state<const L: usize>(&self) -> State<L> {
+        let nothing = vec![[0.0; L]; self.goals.len()];
         State {
             memory: self.program.memory(),
-            satisfied: vec![0.0; goals],
-            paid: vec![false; goals],
-            held: vec![false; goals],
-            pay: vec![0.0; goals],
+            satisfied: nothing.clone(),
+            paid: nothing.clone(),
+            held: nothing.clone(),
+            pay: nothing,
+            said: Said::default(),
         }
     }
 
     /// Forgets a game.
-    pub fn reset(&self, state: &mut State) {
-        self.program.reset(&mut state.memory);
-        state.satisfied.fill(0.0);
-        state.paid.fill(false);
-        state.held.fill(false);
-        state.pay.fill(0.0);
-    }
-
-    /// Takes in the numbers of one step and says what is allowed now.
     ///
     /// # Panics
-    /// If `numbers` is not as long as the vocabulary says.
-    pub fn observe(&self, state: &mut State, numbers: &[f32], out: &mut Guidance) {
-        assert_eq!(numbers.len(), self.inputs);
-        let step = state.memory.steps();
-        self.program
-            .step(&mut state.memory, numbers, &state.satisfied);
-        out.masks.clear();
-        out.masks.resize(self.agents.len() * self.heads, self.all);
-        out.fired.clear();
-        out.conflicts = 0;
-        for (agent, masks) in self
-            .agents
-            .iter()
-            .zip(out.masks.chunks_exact_mut(self.heads))
-        {
-            let mut fired = false;
-            for gate in &agent.gates {
-                if self.fires(gate, &state.memory, step) {
-                    fired = true;
-                    out.conflicts += self.restrict(gate, masks);
-                }
+    /// If there is no such game.
+    pub fn reset<const L: usize>(&self, state: &mut State<L>, game: usize) {
+        self.program.reset(&mut state.memory, game);
+        for goals in [
+            &mut state.satisfied,
+            &mut state.paid,
+            &mut state.held,
+            &mut state.pay,
+        ] {
+            for goal in goals {
+                goal[game] = 0.0;
             }
-            for soft in &agent.soft {
-                fired |= self.fires(&soft.gate, &state.memory, step);
-            }
-            out.fired.push(fired);
         }
-        out.labels.clear();
-        let labels = self.labels.iter();
-        out.labels
-            .extend(labels.map(|slot| state.memory.value(*slot) != 0.0));
+    }
+
+    /// The numbers of the next step of each game, as many as the vocabulary says: until they are
+    /// written, those of the step before.
+    #[inline]
+    pub fn numbers<'s, const L: usize>(&self, state: &'s mut State<L>) -> &'s mut [[f32; L]] {
+        &mut self.program.inputs(&mut state.memory)[..self.inputs]
+    }
+
+    /// Takes in one step of each game, whose [numbers](Self::numbers) have been written.
+    pub fn observe<const L: usize>(&self, state: &mut State<L>) {
+        let steps = *state.memory.steps();
+        self.program.inputs(&mut state.memory)[self.inputs..].copy_from_slice(&state.satisfied);
+        self.program.step(&mut state.memory);
+        self.apply_rules(&steps, &state.memory, &mut state.said);
         self.advance_goals(state);
     }
 
-    #[inline]
-    fn fires(&self, gate: &Gate, memory: &Memory, step: u32) -> bool {
-        let now = step >= gate.during.0 && step < gate.during.1;
-        now && memory.value(gate.condition) != 0.0
-    }
-
-    fn effects(&self, gate: &Gate) -> &[Effect] {
-        &self.effects[gate.effects.0 as usize..gate.effects.1 as usize]
-    }
-
-    /// Restricts the masks; heads that would be left without a choice keep theirs and are counted.
-    #[inline]
-    fn restrict(&self, gate: &Gate, masks: &mut [u8]) -> u32 {
-        let mut conflicts = 0;
-        for effect in self.effects(gate) {
-            let mask = &mut masks[usize::from(effect.head)];
-            let left = *mask & effect.choices;
-            if left == 0 {
-                conflicts += 1;
-            } else {
-                *mask = left;
-            }
-        }
-        conflicts
-    }
-
-    /// Follows which goals are reached and what they pay for this step.
-    fn advance_goals(&self, state: &mut State) {
-        for index in &self.goal_order {
-            let goal = &self.goals[*index];
-            let satisfied = |other: &usize| state.satisfied[*other] != 0.0;
-            let enabled = goal.after.as_ref().is_none_or(satisfied);
-            let holds = enabled
-                && match &goal.reached {
-                    Reached::When(slot) => state.memory.value(*slot) != 0.0,
-                    Reached::Plan(Operator::Choice, parts) => parts.iter().any(satisfied),
-                    Reached::Plan(Operator::Parallel, parts) => parts.iter().all(satisfied),
-                    Reached::Plan(Operator::Sequence, parts) => parts.last().is_some_and(satisfied),
-                    Reached::Never => false,
-                };
-            let pays = match goal.payout {
-                Payout::Once => holds && !state.paid[*index],
-                Payout::OnCompletion => holds && !state.held[*index],
-                Payout::EveryStep => holds,
-                Payout::Dense => true,
-            };
-            state.pay[*index] = match goal.value {
-                _ if !pays => 0.0,
-                Value::Constant(value) => value,
-                Value::Dense(slot) => {
-                    let value = state.memory.value(slot);
-                    if value.is_nan() {
-                        0.0
-                    } else {
-                        value.clamp(-1.0, 1.0)
-                    }
-                }
-            };
-            state.paid[*index] |= holds;
-            state.held[*index] = holds;
-            let lasting = goal.kind == GoalKind::Achievement && satisfied(index);
-            state.satisfied[*index] = f32::from(u8::from(holds || lasting));
-        }
-    }
-
-    /// Adds to `rewards` (one per agent) what the guides pay for the step last observed, given the
-    /// choices (agents × heads) made in it.
+    /// Writes what is allowed in the step last observed, games × agents × heads: of as many games as
+    /// `out` holds.
     ///
     /// # Panics
-    /// If a length does not match.
-    pub fn reward(&self, state: &State, choices: &[u8], rewards: &mut [f32]) {
-        assert!(rewards.len() == self.agents.len());
-        assert!(choices.len() == self.agents.len() * self.heads);
-        // The step last observed; the memory counts it already.
-        let step = state.memory.steps().saturating_sub(1);
-        let agents = self.agents.iter().zip(choices.chunks_exact(self.heads));
-        for ((agent, choices), reward) in agents.zip(rewards) {
-            let mut total = 0.0;
-            for bonus in &agent.bonuses {
-                if step >= bonus.during.0 && step < bonus.during.1 {
-                    total += bonus.factor * state.pay[usize::from(bonus.goal)];
-                }
+    /// If `out` is no whole number of games, or nothing was observed.
+    pub fn masks<const L: usize>(&self, state: &State<L>, out: &mut [u8]) {
+        let masks = &state.said.masks;
+        assert!(masks.len() == self.agents.len() * self.heads && !masks.is_empty());
+        assert!(out.len().is_multiple_of(masks.len()) && out.len() <= L * masks.len());
+        for (game, out) in out.chunks_exact_mut(masks.len()).enumerate() {
+            for (out, masks) in out.iter_mut().zip(masks) {
+                *out = masks[game];
             }
-            for soft in &agent.soft {
-                if self.fires(&soft.gate, &state.memory, step) {
-                    let inside = |e: &Effect| (e.choices >> choices[usize::from(e.head)]) & 1 == 1;
-                    let effects = self.effects(&soft.gate);
-                    let due = match soft.pays {
-                        Pays::Inside => effects.iter().any(inside),
-                        Pays::Outside => !effects.iter().all(inside),
-                    };
-                    total += if due { soft.amount } else { 0.0 };
-                }
-            }
-            *reward += total.clamp(-self.bound, self.bound);
         }
+    }
+
+    /// Writes what guides say about the step last observed of one game.
+    ///
+    /// # Panics
+    /// If there is no such game.
+    pub fn guidance<const L: usize>(&self, state: &State<L>, game: usize, out: &mut Guidance) {
+        let said = &state.said;
+        out.masks.clear();
+        out.masks.extend(said.masks.iter().map(|masks| masks[game]));
+        out.fired.clear();
+        let fired = said.fired.iter().map(|fired| fired[game] != 0);
+        out.fired.extend(fired);
+        out.labels.clear();
+        let labels = self.labels.iter();
+        out.labels
+            .extend(labels.map(|slot| state.memory.value(*slot)[game] != 0.0));
+        out.conflicts = said.conflicts[game];
     }
 }

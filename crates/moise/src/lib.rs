@@ -2,7 +2,8 @@
 //!
 //! [`RawOrganization`] is what a file says, [`Organization`] is the same checked and closed under
 //! the axioms of MOISE+, [`Guides`] is what remains after compiling it against a [`Vocabulary`]:
-//! flat code that turns an array of numbers into action masks and rewards.
+//! flat code that turns an array of numbers into action masks and rewards, for one game or for many
+//! side by side.
 //!
 //! Data flows `file → RawOrganization → Organization → (Vocabulary) → Guides → masks, rewards`.
 //!

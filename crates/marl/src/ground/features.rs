@@ -1,5 +1,7 @@
 //! The numbers that conditions may use, and the vocabulary around them.
 
+use std::array;
+
 use karma_cluster::{
     Scenario, ServiceMetrics,
     action::{ALPHA, CHOICES, index},
@@ -170,21 +172,56 @@ impl Features {
         }
     }
 
-    /// Writes the numbers of one window.
-    pub(super) fn write(&self, now: &[ServiceMetrics], out: &mut Vec<f32>) {
-        out.clear();
-        for (service, (metrics, declared)) in now.iter().zip(&self.declared).enumerate() {
-            let expected = self
-                .entries
-                .iter()
-                .zip(self.visits.chunks_exact(now.len()))
-                .map(|(entry, visits)| visits[service] * now[*entry].in_rate_rps)
-                .sum();
-            out.extend(self.of_service(metrics, declared, expected));
+    /// Writes the numbers of one window of games side by side (services × numbers), given games ×
+    /// services; those of games beyond are of nothing.
+    pub(super) fn write<const L: usize>(&self, now: &[ServiceMetrics], out: &mut [[f32; L]]) {
+        let services = self.declared.len();
+        let (of_services, _) = out.as_chunks_mut();
+        for (service, out) in of_services.iter_mut().enumerate() {
+            let mut metrics = [[0.0; L]; ServiceMetrics::COUNT];
+            for (game, of_game) in now.chunks_exact(services).enumerate() {
+                for (metric, value) in metrics.iter_mut().zip(of_game[service].to_array()) {
+                    metric[game] = value;
+                }
+            }
+            let expected = self.expected(service, now);
+            self.of_service(&self.declared[service], &metrics, &expected, out);
         }
     }
 
-    fn of_service(&self, m: &ServiceMetrics, d: &Declared, expected: f32) -> [f32; FEATURES.len()] {
+    /// Requests that are to reach a service, games side by side.
+    fn expected<const L: usize>(&self, service: usize, now: &[ServiceMetrics]) -> [f32; L] {
+        let services = self.declared.len();
+        // What the standard library begins sums with.
+        let mut expected = [-0.0; L];
+        for (entry, visits) in self.entries.iter().zip(self.visits.chunks_exact(services)) {
+            for (expected, now) in expected.iter_mut().zip(now.chunks_exact(services)) {
+                *expected += visits[service] * now[*entry].in_rate_rps;
+            }
+        }
+        expected
+    }
+
+    /// The numbers of one service. The loop is over the games, so that it becomes vectors.
+    fn of_service<const L: usize>(
+        &self,
+        declared: &Declared,
+        metrics: &[[f32; L]; ServiceMetrics::COUNT],
+        expected: &[f32; L],
+        out: &mut [[f32; L]; FEATURES.len()],
+    ) {
+        for (game, expected) in expected.iter().enumerate() {
+            let metrics =
+                ServiceMetrics::from_array(array::from_fn(|metric| metrics[metric][game]));
+            let numbers = self.of_game(&metrics, declared, *expected);
+            for (out, number) in out.iter_mut().zip(numbers) {
+                out[game] = number;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn of_game(&self, m: &ServiceMetrics, d: &Declared, expected: f32) -> [f32; FEATURES.len()] {
         let ready = m.replicas_ready.max(1.0);
         let capacity = ready * d.rate_per_replica;
         let missing = m.replicas_desired - m.replicas_ready - m.replicas_pending;

@@ -80,8 +80,8 @@ impl Play {
     }
 
     fn see(&mut self, now: &[ServiceMetrics]) {
-        self.guides
-            .observe(&mut self.history, now, &mut self.guidance);
+        self.guides.observe(&mut self.history, now);
+        self.guides.guidance(&self.history, 0, &mut self.guidance);
     }
 
     fn allows(&self, agent: usize, service: usize, change: i32) -> bool {
@@ -215,8 +215,7 @@ fn all_bonuses_of_a_window_stay_below_a_tenth() {
     }
     play.see(&now);
     let mut rewards = [0.0; 4];
-    let guides = play.guides.clone();
-    guides.reward(&mut play.history, &[HOLD; 16], &mut rewards);
+    play.guides.reward(&play.history, &[HOLD; 16], &mut rewards);
     let sum: f32 = rewards.iter().sum();
     assert!((-0.1..=-0.05).contains(&sum), "{rewards:?}");
     assert!(rewards[BOTTLENECK] < -0.02);
@@ -226,13 +225,14 @@ fn all_bonuses_of_a_window_stay_below_a_tenth() {
 fn without_an_organization_everything_is_allowed_and_nothing_paid() {
     let scenario = pipeline();
     let guides = Guides::none(&scenario);
-    let mut history = guides.history();
+    let mut history: History = guides.history();
     let mut guidance = Guidance::default();
-    guides.observe(&mut history, &serving(200.0, NOMINAL), &mut guidance);
+    guides.observe(&mut history, &serving(200.0, NOMINAL));
+    guides.guidance(&history, 0, &mut guidance);
     assert_eq!(guidance.masks, [0x7f; 16]);
     assert_eq!(guidance.fired, [false; 4]);
     let mut rewards = [0.0; 4];
-    guides.reward(&mut history, &[HOLD; 16], &mut rewards);
+    guides.reward(&history, &[HOLD; 16], &mut rewards);
     assert_eq!(rewards, [0.0; 4]);
 }
 
@@ -246,8 +246,8 @@ fn a_history_survives_a_file() {
     for rate in [300.0, 200.0] {
         play.see(&serving(rate, NOMINAL));
         let mut guidance = Guidance::default();
-        play.guides
-            .observe(&mut back, &serving(rate, NOMINAL), &mut guidance);
+        play.guides.observe(&mut back, &serving(rate, NOMINAL));
+        play.guides.guidance(&back, 0, &mut guidance);
         assert_eq!(guidance, play.guidance);
     }
 }
@@ -277,9 +277,45 @@ proptest! {
                 prop_assert!(mask & (1 << HOLD) != 0 && *mask < 0x80);
             }
             let mut rewards = [0.0; 4];
-            let guides = play.guides.clone();
-            guides.reward(&mut play.history, &[HOLD; 16], &mut rewards);
+            play.guides.reward(&play.history, &[HOLD; 16], &mut rewards);
             prop_assert!(rewards.iter().all(|r| r.abs() <= 0.0251));
+        }
+    }
+
+    #[test]
+    fn games_side_by_side_are_guided_as_each_would_be_alone(
+        games in 1_usize..=16,
+        windows in prop::collection::vec(
+            (prop::collection::vec(any_metrics(), 64), prop::collection::vec(0_u8..7, 256), any::<u16>(), any::<u16>()),
+            1..30,
+        ),
+    ) {
+        let guides = guides();
+        let mut together: History<16> = guides.history();
+        let mut alone: Vec<History> = vec![guides.history(); games];
+        let (mut guidance, mut expected) = (Guidance::default(), Guidance::default());
+        for (now, choices, a, b) in windows {
+            let (now, choices) = (&now[..games * 4], &choices[..games * 16]);
+            guides.observe(&mut together, now);
+            let (mut masks, mut rewards) = (vec![0; games * 16], vec![1.0; games * 4]);
+            guides.masks(&together, &mut masks);
+            guides.reward(&together, choices, &mut rewards);
+            for (game, alone) in alone.iter_mut().enumerate() {
+                guides.observe(alone, &now[game * 4..][..4]);
+                guides.guidance(alone, 0, &mut expected);
+                guides.guidance(&together, game, &mut guidance);
+                prop_assert_eq!(&guidance, &expected);
+                prop_assert_eq!(&masks[game * 16..][..16], &expected.masks);
+                let mut paid = [1.0_f32; 4];
+                guides.reward(alone, &choices[game * 16..][..16], &mut paid);
+                let of_game = rewards[game * 4..][..4].iter().map(|reward| reward.to_bits());
+                prop_assert_eq!(of_game.collect::<Vec<u32>>(), paid.map(f32::to_bits));
+                // One game in four begins anew.
+                if (a & b) >> game & 1 == 1 {
+                    guides.reset(alone, 0);
+                    guides.reset(&mut together, game);
+                }
+            }
         }
     }
 }

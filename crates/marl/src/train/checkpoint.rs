@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Version of the format.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// Checkpoints kept of those that were due.
 const KEPT: usize = 2;
 const NETWORKS: &str = "networks.safetensors";

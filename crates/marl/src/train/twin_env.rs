@@ -11,10 +11,10 @@ use super::{
     adversary::{Arsenal, Attacker, Opposition, OppositionSnapshot},
     env::{Outcome, SnapshotError, VecEnv},
 };
-use crate::{
-    Guides,
-    ground::{Guidance, History},
-};
+use crate::{Guides, ground::History};
+
+/// Games that guides are asked about at a time.
+const LANES: usize = 16;
 
 /// Games of the twin, seen through the encoder, steered through guides, paid by the reward model.
 #[derive(Clone, Debug)]
@@ -25,7 +25,8 @@ pub struct TwinEnv {
     reward: RewardModel,
     space: ActionSpace,
     heads: Heads,
-    sides: Vec<Side>,
+    /// What guides keep of the games, [`LANES`] of them in each.
+    histories: Vec<History<LANES>>,
     desired: Vec<u32>,
     /// Who attacks, where somebody does beside the scenario.
     opposition: Option<Opposition>,
@@ -33,17 +34,10 @@ pub struct TwinEnv {
     states: Vec<f32>,
 }
 
-/// What guides keep and say of one game.
-#[derive(Clone, Debug)]
-struct Side {
-    history: History,
-    guidance: Guidance,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     games: GamesSnapshot,
-    histories: Vec<History>,
+    histories: Vec<History<LANES>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     opposition: Option<OppositionSnapshot>,
 }
@@ -64,12 +58,9 @@ impl TwinEnv {
     }
 
     fn new(games: Games, scenario: &Scenario, guides: Guides) -> Self {
-        let side = Side {
-            history: guides.history(),
-            guidance: Guidance::default(),
-        };
         Self {
             encoder: Encoder::new(scenario),
+            histories: vec![guides.history(); games.games().div_ceil(LANES)],
             guides,
             reward: RewardModel::new(scenario),
             space: ActionSpace::new(scenario),
@@ -77,7 +68,6 @@ impl TwinEnv {
                 heads: scenario.services.len(),
                 choices: CHOICES,
             },
-            sides: vec![side; games.games()],
             desired: vec![0; games.games() * scenario.services.len()],
             games,
             opposition: None,
@@ -125,7 +115,7 @@ impl TwinEnv {
 
 impl VecEnv for TwinEnv {
     fn envs(&self) -> usize {
-        self.sides.len()
+        self.games.games()
     }
 
     fn agents(&self) -> usize {
@@ -148,12 +138,11 @@ impl VecEnv for TwinEnv {
 
     fn masks(&mut self, out: &mut [u8]) {
         let (services, joint) = (self.heads.heads, self.agents() * self.heads.heads);
-        let now = self.games.metrics().chunks_exact(services);
-        let games = out.chunks_exact_mut(joint).zip(now).zip(&mut self.sides);
-        for ((out, now), side) in games {
-            self.guides
-                .observe(&mut side.history, now, &mut side.guidance);
-            out.copy_from_slice(&side.guidance.masks);
+        let now = self.games.metrics().chunks(LANES * services);
+        let games = out.chunks_mut(LANES * joint).zip(now);
+        for ((out, now), history) in games.zip(&mut self.histories) {
+            self.guides.observe(history, now);
+            self.guides.masks(history, out);
         }
     }
 
@@ -161,15 +150,14 @@ impl VecEnv for TwinEnv {
         let (services, agents) = (self.heads.heads, self.agents());
         self.desired.copy_from_slice(self.games.desired());
         outcome.extras.fill(0.0);
-        let games = self
-            .desired
-            .chunks_exact_mut(services)
-            .zip(choices.chunks_exact(services * agents))
-            .zip(&mut self.sides)
-            .zip(outcome.extras.chunks_exact_mut(agents));
-        for (((desired, choices), side), extras) in games {
+        let games = self.desired.chunks_exact_mut(services);
+        for (desired, choices) in games.zip(choices.chunks_exact(services * agents)) {
             self.space.apply(choices, desired);
-            self.guides.reward(&mut side.history, choices, extras);
+        }
+        let choices = choices.chunks(LANES * services * agents);
+        let games = outcome.extras.chunks_mut(LANES * agents).zip(choices);
+        for ((extras, choices), history) in games.zip(&self.histories) {
+            self.guides.reward(history, choices, extras);
         }
         self.be_attacked();
         self.games.step(&self.desired);
@@ -188,7 +176,8 @@ impl VecEnv for TwinEnv {
         let ended = self.games.ended().to_vec();
         self.games.reset_ended();
         for (game, _) in ended.iter().enumerate().filter(|(_, ended)| **ended) {
-            self.guides.reset(&mut self.sides[game].history);
+            let history = &mut self.histories[game / LANES];
+            self.guides.reset(history, game % LANES);
             if let Some(opposition) = &mut self.opposition {
                 opposition.begin(&self.games, game);
             }
@@ -204,7 +193,7 @@ impl VecEnv for TwinEnv {
     fn snapshot(&self) -> Vec<u8> {
         let snapshot = Snapshot {
             games: self.games.snapshot(),
-            histories: self.sides.iter().map(|s| s.history.clone()).collect(),
+            histories: self.histories.clone(),
             opposition: self.opposition.as_ref().map(Opposition::snapshot),
         };
         // Writing to memory fails on types that cannot be serialised only, and these can.
@@ -214,11 +203,10 @@ impl VecEnv for TwinEnv {
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
         let snapshot: Snapshot =
             rmp_serde::from_slice(snapshot).map_err(|e| SnapshotError(e.to_string()))?;
-        if snapshot.histories.len() != self.sides.len() {
+        if snapshot.histories.len() != self.histories.len() {
+            let (found, expected) = (snapshot.histories.len(), self.histories.len());
             return Err(SnapshotError(format!(
-                "{} games, expected {}",
-                snapshot.histories.len(),
-                self.sides.len()
+                "{found} times {LANES} games, expected {expected}"
             )));
         }
         self.games
@@ -231,9 +219,7 @@ impl VecEnv for TwinEnv {
         if !fits {
             return Err(SnapshotError("other attackers".to_owned()));
         }
-        for (side, history) in self.sides.iter_mut().zip(snapshot.histories) {
-            side.history = history;
-        }
+        self.histories = snapshot.histories;
         Ok(())
     }
 }

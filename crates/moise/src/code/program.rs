@@ -1,14 +1,17 @@
 //! Flat code: nodes in runs of one operation, over one array of numbers.
 //!
 //! Values lie in one array: inputs, constants, then nodes ordered by depth and operation, so that a
-//! step is a few tight loops without decisions in between. Memory of `delta` and `mean` is one ring
-//! per remembered value.
+//! step is a few tight loops without decisions in between. Each value is as many numbers as games
+//! are played side by side. Memory of `delta` and `mean` is one ring per remembered value.
 
-use std::collections::BTreeMap;
+mod memory;
+#[cfg(test)]
+mod tests;
 
-use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, ops::Range};
 
-use super::graph::{Content, Graph, Node, Op, Slot, apply};
+use super::graph::{Content, Graph, Node, Op, Slot};
+pub(crate) use memory::Memory;
 
 /// Operands of one node; the result's slot follows from the node's place.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,15 @@ struct Ring {
     start: u32,
     /// Steps remembered.
     length: u32,
+    /// The clock that counts steps modulo the length.
+    clock: u16,
+}
+
+impl Ring {
+    #[inline]
+    fn place(&self) -> Range<usize> {
+        self.start as usize..(self.start + self.length) as usize
+    }
 }
 
 /// Code that was laid out.
@@ -49,31 +61,8 @@ pub(crate) struct Program {
     runs: Vec<Run>,
     rings: Vec<Ring>,
     memory: usize,
-}
-
-/// What code remembers between steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Memory {
-    /// Values of the newest step, as bits: NaN survives every file format.
-    #[serde(with = "bits")]
-    values: Vec<f32>,
-    #[serde(with = "bits")]
-    rings: Vec<f32>,
-    /// Steps taken.
-    steps: u32,
-}
-
-impl Memory {
-    /// Value of a slot at the newest step.
-    #[inline]
-    pub(crate) fn value(&self, slot: Slot) -> f32 {
-        self.values[usize::from(slot)]
-    }
-
-    /// Steps taken so far.
-    pub(crate) fn steps(&self) -> u32 {
-        self.steps
-    }
+    /// After how many steps each clock begins again: the first never, it counts the steps.
+    periods: Vec<u32>,
 }
 
 impl Program {
@@ -119,6 +108,7 @@ impl Program {
             runs: Vec::new(),
             rings: Vec::new(),
             memory: 0,
+            periods: vec![u32::MAX],
         };
         program.lay_rings(&nodes, &place);
         program.lay_nodes(&nodes, &place);
@@ -139,10 +129,16 @@ impl Program {
             *length = (*length).max(needed).max(1);
         }
         for (slot, length) in lengths {
+            let known = self.periods.iter().position(|period| *period == length);
+            let clock = known.unwrap_or(self.periods.len());
+            if known.is_none() {
+                self.periods.push(length);
+            }
             self.rings.push(Ring {
                 slot,
                 start: self.memory as u32,
                 length,
+                clock: clock as u16,
             });
             self.memory += length as usize;
         }
@@ -178,116 +174,6 @@ impl Program {
             }
             depth_of_run = *depth;
         }
-    }
-
-    /// Memory before the first step.
-    pub(crate) fn memory(&self) -> Memory {
-        Memory {
-            values: self.template.clone(),
-            rings: vec![f32::NAN; self.memory],
-            steps: 0,
-        }
-    }
-
-    /// Forgets everything.
-    pub(crate) fn reset(&self, memory: &mut Memory) {
-        memory.values.copy_from_slice(&self.template);
-        memory.rings.fill(f32::NAN);
-        memory.steps = 0;
-    }
-
-    /// Takes one step on `inputs` (two parts, one after the other).
-    pub(crate) fn step(&self, memory: &mut Memory, first: &[f32], second: &[f32]) {
-        assert_eq!(first.len() + second.len(), self.inputs);
-        assert_eq!(memory.values.len(), self.template.len());
-        memory.values[..first.len()].copy_from_slice(first);
-        memory.values[first.len()..self.inputs].copy_from_slice(second);
-        for run in &self.runs {
-            self.run(*run, memory);
-        }
-        for ring in &self.rings {
-            let newest = memory.steps % ring.length;
-            memory.rings[(ring.start + newest) as usize] = memory.values[usize::from(ring.slot)];
-        }
-        memory.steps += 1;
-    }
-
-    #[inline]
-    fn run(&self, run: Run, memory: &mut Memory) {
-        macro_rules! each {
-            ($op:expr) => {{
-                let (from, to) = (run.nodes.0 as usize, run.nodes.1 as usize);
-                let (known, rest) = memory.values.split_at_mut(self.first_node + from);
-                for (operands, out) in self.operands[from..to].iter().zip(rest) {
-                    *out = apply(
-                        $op,
-                        known[usize::from(operands.a)],
-                        known[usize::from(operands.b)],
-                    );
-                }
-            }};
-        }
-        match run.op {
-            Op::Add => each!(Op::Add),
-            Op::Sub => each!(Op::Sub),
-            Op::Mul => each!(Op::Mul),
-            Op::Div => each!(Op::Div),
-            Op::Min => each!(Op::Min),
-            Op::Max => each!(Op::Max),
-            Op::Abs => each!(Op::Abs),
-            Op::Less => each!(Op::Less),
-            Op::LessEqual => each!(Op::LessEqual),
-            Op::Equal => each!(Op::Equal),
-            Op::And => each!(Op::And),
-            Op::Or => each!(Op::Or),
-            Op::Not => each!(Op::Not),
-            Op::Choose(_) | Op::Delta { .. } | Op::Mean { .. } => self.run_slow(run, memory),
-        }
-    }
-
-    fn run_slow(&self, run: Run, memory: &mut Memory) {
-        for index in run.nodes.0 as usize..run.nodes.1 as usize {
-            let Operands { a, b, c } = self.operands[index];
-            let now = memory.values[usize::from(a)];
-            let result = match run.op {
-                Op::Delta { steps } => now - self.ago(memory, c, u32::from(steps)).unwrap_or(now),
-                Op::Mean { steps } => self.mean(memory, c, now, u32::from(steps)),
-                _ if memory.values[usize::from(c)] == 0.0 => memory.values[usize::from(b)],
-                _ => now,
-            };
-            memory.values[self.first_node + index] = result;
-        }
-    }
-
-    /// The value `steps` ago, the oldest one where the game is younger, none at its first step.
-    fn ago(&self, memory: &Memory, ring: Slot, steps: u32) -> Option<f32> {
-        let ring = self.rings[usize::from(ring)];
-        let steps = steps.min(memory.steps);
-        let at = (steps > 0).then(|| (memory.steps - steps) % ring.length)?;
-        Some(memory.rings[(ring.start + at) as usize])
-    }
-
-    /// Mean of the measured values of the newest `steps`.
-    fn mean(&self, memory: &Memory, ring: Slot, now: f32, steps: u32) -> f32 {
-        let ring = self.rings[usize::from(ring)];
-        let before = (steps - 1).min(memory.steps);
-        let (mut sum, mut count) = (0.0, 0.0);
-        let mut add = |value: f32| {
-            let measured = !value.is_nan();
-            sum += if measured { value } else { 0.0 };
-            count += f32::from(u8::from(measured));
-        };
-        add(now);
-        // The steps before now lie in at most two pieces of the ring.
-        let memory_of_ring =
-            &memory.rings[ring.start as usize..(ring.start + ring.length) as usize];
-        let end = memory.steps % ring.length;
-        let (head, tail) = memory_of_ring.split_at(end as usize);
-        let from_head = (before as usize).min(head.len());
-        head[head.len() - from_head..].iter().for_each(|v| add(*v));
-        let from_tail = before as usize - from_head;
-        tail[tail.len() - from_tail..].iter().for_each(|v| add(*v));
-        sum / count
     }
 }
 
@@ -336,69 +222,4 @@ fn depths(graph: &Graph, wanted: &[Slot]) -> Vec<Option<u32>> {
         }
     }
     depth
-}
-
-/// Numbers as their bits.
-mod bits {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(values: &[f32], out: S) -> Result<S::Ok, S::Error> {
-        out.collect_seq(values.iter().map(|v| v.to_bits()))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
-        Ok(Vec::<u32>::deserialize(from)?
-            .into_iter()
-            .map(f32::from_bits)
-            .collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chain_of_one_operation_is_computed_in_order() {
-        let mut graph = Graph::default();
-        let inputs: Vec<Slot> = (0..5).map(|i| graph.input(format!("x{i}"))).collect();
-        let mut sum = inputs[0];
-        for input in &inputs[1..] {
-            sum = graph.node(Op::Add, sum, *input);
-        }
-        let (program, place) = Program::new(&graph, &[sum]);
-        let mut memory = program.memory();
-        program.step(&mut memory, &[1.0, 2.0, 4.0, 8.0, 16.0], &[]);
-        assert_eq!(memory.value(place[usize::from(sum)]), 31.0);
-    }
-
-    #[test]
-    fn series_remember_exactly_what_they_say() {
-        let mut graph = Graph::default();
-        let x = graph.input("x".to_owned());
-        let delta = graph.node(Op::Delta { steps: 2 }, x, x);
-        let mean = graph.node(Op::Mean { steps: 3 }, x, x);
-        let (program, place) = Program::new(&graph, &[delta, mean]);
-        let (delta, mean) = (place[usize::from(delta)], place[usize::from(mean)]);
-        let mut memory = program.memory();
-        let xs = [1.0, 2.0, 4.0, 8.0, f32::NAN, 32.0];
-        let expected = [
-            (0.0, 1.0),
-            (1.0, 1.5),
-            (3.0, 7.0 / 3.0),
-            (6.0, 14.0 / 3.0),
-            (f32::NAN, 6.0),
-            (24.0, 20.0),
-        ];
-        for (x, (d, m)) in xs.iter().zip(expected) {
-            program.step(&mut memory, &[*x], &[]);
-            let got = memory.value(delta);
-            assert!(got == d || (got.is_nan() && d.is_nan()), "{got} {d}");
-            assert!((memory.value(mean) - m).abs() < 1e-6);
-        }
-        program.reset(&mut memory);
-        assert_eq!(memory.steps(), 0);
-        program.step(&mut memory, &[5.0], &[]);
-        assert_eq!(memory.value(delta), 0.0);
-    }
 }

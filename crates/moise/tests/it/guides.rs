@@ -6,7 +6,7 @@ use crate::house::{DOWN, HOLD, UP, check, numbers, team, vocabulary};
 
 struct Play {
     guides: Guides,
-    state: State,
+    state: State<1>,
     guidance: Guidance,
 }
 
@@ -26,7 +26,10 @@ impl Play {
     fn see(&mut self, rooms: [[f32; 2]; 3]) -> &[u8] {
         let numbers = numbers(rooms, 12.0);
         self.guides
-            .observe(&mut self.state, &numbers, &mut self.guidance);
+            .numbers(&mut self.state)
+            .copy_from_slice(&numbers);
+        self.guides.observe(&mut self.state);
+        self.guides.guidance(&self.state, 0, &mut self.guidance);
         &self.guidance.masks
     }
 
@@ -103,7 +106,7 @@ fn time_windows_open_and_close() {
     );
     let seen: Vec<u8> = (0..4).map(|_| play.see([COLD; 3])[0]).collect();
     assert_eq!(seen, [0b111, HOLD, HOLD, 0b111]);
-    play.guides.reset(&mut play.state);
+    play.guides.reset(&mut play.state, 0);
     assert_eq!(play.see([COLD; 3])[0], 0b111);
 }
 
@@ -275,7 +278,9 @@ proptest! {
             let mut state = guides.state();
             let mut guidance = Guidance::default();
             let seen = [[heats[0], 0.0], [heats[1], 0.0], [heats[2], 0.0]];
-            guides.observe(&mut state, &numbers(seen, 0.0), &mut guidance);
+            guides.numbers(&mut state).copy_from_slice(&numbers(seen, 0.0));
+            guides.observe(&mut state);
+            guides.guidance(&state, 0, &mut guidance);
             prop_assert!(guidance.masks.iter().all(|m| *m != 0 && *m < 8));
             for (condition, allow, choices, room) in list {
                 let heat = heats[room];

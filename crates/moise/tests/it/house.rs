@@ -49,9 +49,9 @@ pub(crate) fn team(roles: &[&str]) -> Vec<Member> {
     roles.iter().enumerate().map(member).collect()
 }
 
-/// Numbers of one step: heat and people of each room, and the hour.
-pub(crate) fn numbers(rooms: [[f32; 2]; 3], hour: f32) -> Vec<f32> {
+/// Numbers of one step of one game: heat and people of each room, and the hour.
+pub(crate) fn numbers(rooms: [[f32; 2]; 3], hour: f32) -> Vec<[f32; 1]> {
     let mut all: Vec<f32> = rooms.concat();
     all.push(hour);
-    all
+    all.into_iter().map(|number| [number]).collect()
 }

@@ -6,3 +6,4 @@ mod closure;
 mod faults;
 mod guides;
 mod house;
+mod lanes;

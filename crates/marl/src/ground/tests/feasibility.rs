@@ -8,7 +8,7 @@ use karma_cluster::{
     hpa::HpaController,
 };
 
-use super::{Guidance, Guides, organization, pipeline};
+use super::{Guidance, Guides, History, organization, pipeline};
 
 /// The allowed choice nearest to `wanted`.
 fn nearest(mask: u8, wanted: i32) -> u8 {
@@ -20,7 +20,7 @@ fn nearest(mask: u8, wanted: i32) -> u8 {
 
 fn play(scenario: &Scenario, guides: &Guides, seed: u64, target: f32) -> EpisodeRecord {
     let mut cluster = Emulator::new(scenario, seed);
-    let mut history = guides.history();
+    let mut history: History = guides.history();
     let mut guidance = Guidance::default();
     let space = ActionSpace::new(scenario);
     let services = scenario.services.len();
@@ -29,7 +29,8 @@ fn play(scenario: &Scenario, guides: &Guides, seed: u64, target: f32) -> Episode
             cluster.advance();
             continue;
         };
-        guides.observe(&mut history, &observation.services, &mut guidance);
+        guides.observe(&mut history, &observation.services);
+        guides.guidance(&history, 0, &mut guidance);
         let rate = observation.services[0].in_rate_rps;
         let mut desired: Vec<u32> = observation
             .services
