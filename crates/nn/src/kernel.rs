@@ -64,14 +64,23 @@ impl Level {
         Self::available()[0]
     }
 
-    /// Panels have a multiple of this many rows: every tile height of this level divides it.
-    pub(crate) fn tile_rows(self) -> usize {
+    /// Height of panels that hold `rows` rows: tiles fill it. Where few rows would leave much of the
+    /// last tile empty, a lower tile does.
+    pub(crate) fn height(self, rows: usize) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => <simd::Avx512 as simd::Simd>::ROWS,
+            Kind::Avx512 => rows.next_multiple_of(<simd::Avx512 as simd::Simd>::ROWS),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => <simd::Avx2 as simd::Simd>::ROWS,
-            Kind::Portable => <simd::Portable as simd::Simd>::ROWS,
+            Kind::Avx2 => {
+                let tall = rows.next_multiple_of(<simd::Avx2 as simd::Simd>::ROWS);
+                let low = rows.next_multiple_of(dense::LOW_ROWS);
+                if 10 * tall.saturating_sub(low) > tall {
+                    low
+                } else {
+                    tall
+                }
+            }
+            Kind::Portable => rows.next_multiple_of(<simd::Portable as simd::Simd>::ROWS),
         }
     }
 
@@ -222,6 +231,46 @@ dispatch! {
     /// `values = ln(values)`.
     #[cfg(test)]
     pub(crate) fn logarithms(values: &mut [Line]) = heads::logarithms;
+}
+
+/// Code of another crate that is to be compiled once per instruction set. [`Work::run`] and all that
+/// it calls have to be `#[inline(always)]`: only what is inlined takes on the wider instructions.
+pub trait Work {
+    /// Does it.
+    fn run(self);
+}
+
+impl Level {
+    /// Does `work` with the instructions of this level. They change its speed only: without
+    /// intrinsics nothing is fused or rounded in another way.
+    #[cfg_attr(
+        target_arch = "x86_64",
+        expect(
+            unsafe_code,
+            reason = "calls a function that needs a processor feature"
+        )
+    )]
+    pub fn run(self, work: impl Work) {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn avx512(work: impl Work) {
+            work.run();
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(work: impl Work) {
+            work.run();
+        }
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this level exists only where the processor has these features.
+            Kind::Avx512 => unsafe { avx512(work) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this level exists only where the processor has these features.
+            Kind::Avx2 => unsafe { avx2(work) },
+            Kind::Portable => work.run(),
+        }
+    }
 }
 
 /// Asks the cache for `values`; a hint without any other effect.

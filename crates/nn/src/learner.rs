@@ -125,7 +125,7 @@ impl Slot {
         work: &mut O::Work,
     ) {
         let count = rows.len();
-        let height = count.next_multiple_of(mlp.level().tile_rows());
+        let height = mlp.level().height(count);
         for (r, row) in rows.clone().enumerate() {
             if r + AHEAD < count {
                 objective.prefetch(row + AHEAD);

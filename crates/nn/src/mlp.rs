@@ -184,6 +184,20 @@ pub struct Scratch {
     pub(crate) step: StepPanels,
 }
 
+impl Scratch {
+    /// Makes room for `mlp`; networks that take turns do not make each other's again.
+    fn fit(&mut self, mlp: &Mlp) {
+        let above = mlp.spans.iter().map(|span| span.lines);
+        let lines = std::iter::once(mlp.shape.inputs.div_ceil(LANES)).chain(above);
+        self.layers
+            .resize_with(self.layers.len().max(mlp.layers() + 1), Vec::new);
+        for (layer, lines) in self.layers.iter_mut().zip(lines) {
+            let room = layer.len().max(lines * FORWARD_ROWS);
+            layer.resize(room, Line::ZERO);
+        }
+    }
+}
+
 /// Rows that inference takes through all layers at a time.
 pub(crate) const FORWARD_ROWS: usize = 96;
 
@@ -303,17 +317,13 @@ impl Mlp {
             "rows of the network's width"
         );
         assert!(!self.shape.recurrent, "a state goes with every row");
-        let widths = self.shape.widths();
-        scratch.layers.resize(widths.len(), Vec::new());
-        for (layer, width) in scratch.layers.iter_mut().zip(&widths) {
-            layer.resize(width.div_ceil(LANES) * FORWARD_ROWS, Line::ZERO);
-        }
+        scratch.fit(self);
         let blocks = x
             .chunks(FORWARD_ROWS * self.shape.inputs)
             .zip(out.chunks_mut(FORWARD_ROWS * self.shape.outputs));
         for (x, out) in blocks {
             let rows = x.len() / self.shape.inputs;
-            let height = rows.next_multiple_of(self.level.tile_rows());
+            let height = self.level.height(rows);
             // Rows beyond the last hold what an earlier block left: finite, and read by nobody.
             for (row, x) in x.chunks_exact(self.shape.inputs).enumerate() {
                 self.level.pack_row(x, row, height, &mut scratch.layers[0]);

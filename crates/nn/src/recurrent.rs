@@ -95,7 +95,7 @@ impl Mlp {
             .zip(out.chunks_mut(FORWARD_ROWS * outputs));
         for ((x, states), out) in blocks {
             let rows = x.len() / inputs;
-            let height = rows.next_multiple_of(self.level().tile_rows());
+            let height = self.level().height(rows);
             // Rows beyond the last hold what an earlier block left: read by nobody.
             let pairs = x.chunks_exact(inputs).zip(states.chunks_exact(state));
             for (row, (x, before)) in pairs.enumerate() {

@@ -1,7 +1,7 @@
 //! Matrix products of one layer on one block, with their epilogues.
 //!
 //! Activations are panels: column `c` of row `r` is lane `c % 16` of line `(c / 16) · rows + r`, and
-//! `rows` is a multiple of [`Level::tile_rows`](super::Level::tile_rows). Weights are panels too: input `k`,
+//! `rows` is a [`Level::height`](super::Level::height). Weights are panels too: input `k`,
 //! output `n` is lane `n % 16` of line `(n / 16) · inputs + k`. Unused lanes are zero.
 
 #![expect(
@@ -11,6 +11,9 @@
 
 use super::{LANES, Line, math, simd::Simd};
 use crate::mlp::Activation;
+
+/// Rows of the tiles of six-row levels in panels whose height six does not divide.
+pub(super) const LOW_ROWS: usize = 4;
 
 /// What happens to the sums of a product before they are stored. A trait and not a closure, because
 /// closures are not certain to be inlined.
@@ -155,7 +158,8 @@ impl Product<'_> {
         while line < lines {
             match S::ROWS {
                 12 => self.strip::<S, 12, 1>(line, &mut epilogue),
-                6 => self.strip::<S, 6, 1>(line, &mut epilogue),
+                6 if self.rows.is_multiple_of(6) => self.strip::<S, 6, 1>(line, &mut epilogue),
+                6 => self.strip::<S, LOW_ROWS, 1>(line, &mut epilogue),
                 _ => self.strip::<S, 3, 1>(line, &mut epilogue),
             }
             line += 1;

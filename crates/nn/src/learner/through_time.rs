@@ -128,7 +128,7 @@ impl Slot {
         work: &mut O::Work,
     ) {
         let (level, outputs) = (mlp.level(), mlp.shape().outputs);
-        let height = count.next_multiple_of(level.tile_rows());
+        let height = level.height(count);
         self.through.fit(mlp, steps, height);
         self.out.resize(count * outputs, 0.0);
         self.d_out.resize(count * outputs, 0.0);
@@ -186,7 +186,7 @@ impl Slot {
         objective: &O,
     ) {
         let level = mlp.level();
-        let height = count.next_multiple_of(level.tile_rows());
+        let height = level.height(count);
         let unit = mlp.layers() - 3;
         let state = mlp.shape().state().div_ceil(LANES) * height;
         let Through {
