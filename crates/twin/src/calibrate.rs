@@ -3,6 +3,7 @@
 use karma_cluster::ServiceMetrics;
 
 use crate::{
+    lanes::Situation,
     linear::LeastSquares,
     physics::{Calibration, INFLOW_INPUTS, InflowModel, Physics, Prior, known},
     plan::{Plan, ServicePlan},
@@ -182,7 +183,7 @@ fn count_hazards(physics: &mut Physics, runs: &[&Run]) {
                 .plan
                 .services
                 .iter()
-                .zip(transition.desired)
+                .zip(transition.from.desired)
                 .map(|(plan, desired)| plan.request_millicores * *desired as f32)
                 .sum();
             for service in 0..services {
@@ -195,7 +196,7 @@ fn count_hazards(physics: &mut Physics, runs: &[&Run]) {
                     restarts[service].1 += f64::from(before.back_off);
                 }
                 // Where nodes are full, a pod that is not ready may not even have started.
-                if used < 0.85 * transition.nodes.millicores {
+                if used < 0.85 * transition.from.nodes.millicores {
                     count_starts(transition, service, &mut exposed, &mut became);
                 }
             }
@@ -223,7 +224,7 @@ fn count_starts(
     became: &mut [[f64; AGES]],
 ) {
     let next = &transition.next[service];
-    let given = &transition.given[service];
+    let given = &transition.from.given[service];
     let mut pods = transition.pods_before[service];
     let disturbed = given.kills > 0.0
         || given.failing != pods.failing_given
@@ -232,7 +233,7 @@ fn count_starts(
     if disturbed {
         return;
     }
-    pods.scale(transition.desired[service] as f32);
+    pods.scale(transition.from.desired[service] as f32);
     pods.starting[0] += std::mem::take(&mut pods.unscheduled);
     let mut ready = f64::from(next.replicas_ready - pods.ready).max(0.0);
     for age in (0..AGES).rev() {
@@ -283,33 +284,34 @@ fn each_inflow(
     service: usize,
     mut visit: impl FnMut([f64; INFLOW_INPUTS], f64),
 ) {
-    let mut priors = vec![Prior::default(); physics.plan.len()];
+    let mut s = Situation::<1>::idle(physics.plan.len());
+    let mut priors = vec![Prior::ZERO; physics.plan.len()];
     transitions(physics, run, |transition| {
-        let arrived = transition.next[service].in_rate_rps;
+        let (now, next) = (transition.from.now, transition.next);
+        let arrived = next[service].in_rate_rps;
         let callers = &physics.plan.services[service].callers;
         let known_all = callers.iter().all(|link| {
-            let (now, next) = (
-                &transition.now[link.service],
-                &transition.next[link.service],
-            );
+            let (now, next) = (&now[link.service], &next[link.service]);
             next.in_rate_rps.is_finite() && now.queued.is_finite() && next.queued.is_finite()
         });
         if arrived.is_nan() || !known_all {
             return;
         }
-        let s = transition.situation();
-        let inflow: Vec<f32> = transition
-            .next
+        s.set(0, &transition.from);
+        let inflow: Vec<[f32; 1]> = next.iter().map(|m| [known(m.in_rate_rps, 0.0)]).collect();
+        physics.predict(&s, &physics.processor_share(&s), &inflow, &mut priors);
+        let forward: Vec<[f32; 1]> = priors
             .iter()
-            .map(|m| known(m.in_rate_rps, 0.0))
+            .enumerate()
+            .map(|(caller, prior)| {
+                physics.forwarded(prior, &[now[caller].queued], &[next[caller].queued])
+            })
             .collect();
-        physics.predict(&s, &inflow, &mut priors);
-        let sent = physics.sent(&s, service, |caller| {
-            let (now, next) = (&transition.now[caller], &transition.next[caller]);
-            physics.forwarded(&priors[caller], now.queued, next.queued)
-        });
+        let sent = physics.sent(&s, service, |caller| &forward[caller]);
         visit(
-            physics.inflow_inputs(&s, service, sent).map(f64::from),
+            physics
+                .inflow_inputs(&s, service, &sent)
+                .map(|[x]| f64::from(x)),
             f64::from(arrived),
         );
     });

@@ -2,6 +2,7 @@
 
 use crate::{
     features::{self, FEATURES, OUTPUTS},
+    lanes::Situation,
     neural::{Model, Scalers},
     noise,
     physics::{Physics, Prior, known},
@@ -32,42 +33,37 @@ impl Rows {
 pub(crate) fn rows(physics: &Physics, runs: &[&Run]) -> Rows {
     let mut rows = Rows::default();
     let services = physics.plan.len();
-    let mut priors = vec![Prior::default(); services];
-    let mut inflow = vec![f32::NAN; services];
+    let mut s = Situation::<1>::idle(services);
+    let mut priors = vec![Prior::ZERO; services];
+    let mut inflow = vec![[f32::NAN]; services];
     for run in runs {
         transitions(physics, run, |transition| {
-            let s = transition.situation();
+            s.set(0, &transition.from);
             let measured = transition.next.iter().map(|m| m.in_rate_rps);
             for ((inflow, measured), plan) in
                 inflow.iter_mut().zip(measured).zip(&physics.plan.services)
             {
                 *inflow = if plan.callers.is_empty() {
-                    known(measured, 0.0)
+                    [known(measured, 0.0)]
                 } else {
-                    measured
+                    [measured]
                 };
             }
-            physics.predict(&s, &inflow, &mut priors);
+            let requested = physics.requested_share(&s);
+            physics.predict(&s, &physics.processor_share(&s), &inflow, &mut priors);
             for (service, next) in transition.next.iter().enumerate() {
                 if next.in_rate_rps.is_nan() || next.replicas_ready.is_nan() {
                     continue;
                 }
                 let prior = features::transformed_prior(&priors[service]);
-                rows.features.extend_from_slice(&features::of(
-                    physics,
-                    service,
-                    &s,
-                    &transition.earlier[service],
-                    transition.desired[service] as f32,
-                    &priors,
-                    &prior,
-                ));
+                let features = features::of(physics, service, &s, &requested, &priors, &prior);
+                rows.features.extend_from_slice(features.as_flattened());
                 let target = features::transformed(next);
                 rows.residuals
-                    .push(std::array::from_fn(|k| target[k] - prior[k]));
+                    .push(std::array::from_fn(|k| target[k] - prior[k][0]));
                 rows.service.push(service as u16);
                 rows.regime
-                    .push(noise::regime(priors[service].utilization) as u8);
+                    .push(noise::regime(priors[service].utilization[0]) as u8);
             }
         });
     }
@@ -155,10 +151,10 @@ impl Model {
             .zip(rows.features.chunks_exact(FEATURES))
             .zip(&rows.service)
         {
-            let mut row = [0.0; FEATURES];
-            row.copy_from_slice(raw);
+            let mut row = [[0.0]; FEATURES];
+            row.as_flattened_mut().copy_from_slice(raw);
             self.scalers.standardize(&mut row);
-            out[..FEATURES].copy_from_slice(&row);
+            out[..FEATURES].copy_from_slice(row.as_flattened());
             out[FEATURES + usize::from(*service)] = 1.0;
         }
         x

@@ -35,13 +35,9 @@ pub(crate) trait Dynamics: Sync {
 /// Buffers of [`Dynamics::advance`], reused between calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) next: Vec<ServiceMetrics>,
-    pub(crate) priors: Vec<crate::physics::Prior>,
     pub(crate) changes: Vec<crate::pods::Change>,
     pub(crate) ready_at_start: Vec<f32>,
-    pub(crate) forward: Vec<f32>,
-    pub(crate) expected: Vec<[f32; crate::features::OUTPUTS]>,
-    pub(crate) share: Vec<f32>,
+    pub(crate) blocks: Vec<crate::block::Block>,
     pub(crate) x: Vec<f32>,
     pub(crate) y: Vec<f32>,
     pub(crate) y_member: Vec<f32>,

@@ -3,11 +3,18 @@
 //! The network predicts what queueing leaves unexplained: residuals of eight metrics, queue, errors
 //! and latencies in logarithms, each over its own deviation.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a lane indexes many columns, and loops over lanes become vector instructions"
+)]
+
 use karma_cluster::ServiceMetrics;
 
 use crate::{
-    math::{exp_m1, ln_1p},
-    physics::{Physics, Prior, Situation, known},
+    lanes::{Column, Metrics, Situation, Station, column},
+    math::{between, exp_m1, ln_1p},
+    physics::{Physics, Prior, known},
+    plan::ServicePlan,
 };
 
 /// Metrics that the network corrects.
@@ -19,215 +26,257 @@ pub(crate) const OUTPUT_METRICS: [usize; OUTPUTS] = [4, 5, 6, 8, 9, 10, 11, 12];
 /// Numbers per service that do not depend on how many services there are.
 pub(crate) const FEATURES: usize = 57;
 
+/// Logarithm, for what spans orders of magnitude; NaN where it was.
+#[inline(always)]
+fn log(value: f32) -> f32 {
+    let log = ln_1p(value);
+    if value.is_nan() { f32::NAN } else { log }
+}
+
 /// The eight metrics in the space in which residuals are taken.
 #[inline]
 pub(crate) fn transformed(m: &ServiceMetrics) -> [f32; OUTPUTS] {
-    let [queued, p50, p95, p99, errors] = logs([
-        m.queued,
-        m.latency_p50_ms,
-        m.latency_p95_ms,
-        m.latency_p99_ms,
-        m.errors_ps,
-    ]);
     [
-        queued,
+        log(m.queued),
         m.cpu_millicores,
         m.memory_mib,
         m.out_rate_rps,
-        p50,
-        p95,
-        p99,
-        errors,
+        log(m.latency_p50_ms),
+        log(m.latency_p95_ms),
+        log(m.latency_p99_ms),
+        log(m.errors_ps),
     ]
-}
-
-/// ln(1 + x) of every entry, NaN where it was. One loop over an array: the compiler runs four lanes.
-#[inline]
-fn logs<const N: usize>(mut values: [f32; N]) -> [f32; N] {
-    for value in &mut values {
-        let log = ln_1p(*value);
-        *value = if value.is_nan() { f32::NAN } else { log };
-    }
-    values
 }
 
 /// The same of a prior.
-#[inline]
-pub(crate) fn transformed_prior(p: &Prior) -> [f32; OUTPUTS] {
-    let [p50, p95, p99] = p.latency_ms;
-    let [queued, p50, p95, p99, errors] = logs([p.queued, p50, p95, p99, p.errors]);
+#[inline(always)]
+pub(crate) fn transformed_prior<const L: usize>(p: &Prior<L>) -> [Column<L>; OUTPUTS] {
+    let [p50, p95, p99] = &p.latency_ms;
     [
-        queued,
+        logs(&p.queued),
         p.cpu_millicores,
         p.memory_mib,
         p.out,
-        p50,
-        p95,
-        p99,
-        errors,
+        logs(p50),
+        logs(p95),
+        logs(p99),
+        logs(&p.errors),
     ]
 }
 
-/// Back to a service's metrics, within physical bounds. Counts of pods and `in_rate_rps` are the
+#[inline(always)]
+fn logs<const L: usize>(values: &Column<L>) -> Column<L> {
+    column!(|i| log(values[i]))
+}
+
+/// What a prediction restores to: a service's metrics, within physical bounds. Counts of pods are the
 /// caller's.
-#[inline]
-pub(crate) fn restore(
+#[derive(Clone, Debug)]
+pub(crate) struct Restored<const L: usize> {
+    pub(crate) queued: Column<L>,
+    pub(crate) cpu_millicores: Column<L>,
+    pub(crate) memory_mib: Column<L>,
+    pub(crate) out_rate_rps: Column<L>,
+    pub(crate) latency_ms: [Column<L>; 3],
+    pub(crate) errors_ps: Column<L>,
+}
+
+impl<const L: usize> Restored<L> {
+    pub(crate) const ZERO: Self = Self {
+        queued: [0.0; L],
+        cpu_millicores: [0.0; L],
+        memory_mib: [0.0; L],
+        out_rate_rps: [0.0; L],
+        latency_ms: [[0.0; L]; 3],
+        errors_ps: [0.0; L],
+    };
+}
+
+/// Back from the space of residuals to metrics.
+#[inline(always)]
+pub(crate) fn restore<const L: usize>(
     physics: &Physics,
     service: usize,
-    s: &Situation<'_>,
-    prior: &Prior,
-    y: &[f32; OUTPUTS],
-) -> ServiceMetrics {
+    s: &Situation<L>,
+    prior: &Prior<L>,
+    y: &[Column<L>; OUTPUTS],
+) -> Restored<L> {
     let plan = &physics.plan.services[service];
-    let pods = &s.pods[service];
-    let before = known(s.now[service].queued, 0.0);
-    let most_ready = pods.ready.max(known(s.now[service].replicas_ready, 0.0));
-    let reachable = prior.inflow * 1.05 + before / physics.plan.window_s;
-    let room = most_ready.max(1.0) * plan.queue_per_pod;
+    let station = &s.stations[service];
     let slowest_ms = 3000.0 * physics.plan.timeout_s;
-    let [queued, p50, p95, p99, errors] = [y[0], y[4], y[5], y[6], y[7]].map(exp_m1);
-    let p50 = p50.min(slowest_ms);
-    let p95 = p95.max(p50).min(slowest_ms);
-    let p99 = p99.max(p95).min(slowest_ms);
-    ServiceMetrics {
-        queued: queued.min(room),
-        cpu_millicores: y[1].clamp(0.0, plan.limit_millicores * (most_ready + 1.0)),
-        memory_mib: y[2].max(0.0),
-        in_rate_rps: prior.inflow,
-        out_rate_rps: y[3].clamp(0.0, reachable),
-        latency_p50_ms: p50,
-        latency_p95_ms: p95,
-        latency_p99_ms: p99,
-        errors_ps: errors.min(reachable),
-        ..ServiceMetrics::MISSING
+    let mut out = Restored::ZERO;
+    for i in 0..L {
+        let before = known(station.now.queued[i], 0.0);
+        let ready = station.pods.ready[i];
+        let most_ready = ready.max(known(station.now.replicas_ready[i], 0.0));
+        let reachable = prior.inflow[i] * 1.05 + before / physics.plan.window_s;
+        let room = most_ready.max(1.0) * plan.queue_per_pod;
+        let most_cpu = plan.limit_millicores * (most_ready + 1.0);
+        let p50 = exp_m1(y[4][i]).min(slowest_ms);
+        let p95 = exp_m1(y[5][i]).max(p50).min(slowest_ms);
+        let p99 = exp_m1(y[6][i]).max(p95).min(slowest_ms);
+        out.queued[i] = exp_m1(y[0][i]).min(room);
+        out.cpu_millicores[i] = between(y[1][i], 0.0, most_cpu);
+        out.memory_mib[i] = y[2][i].max(0.0);
+        out.out_rate_rps[i] = between(y[3][i], 0.0, reachable);
+        out.latency_ms[0][i] = p50;
+        out.latency_ms[1][i] = p95;
+        out.latency_ms[2][i] = p99;
+        out.errors_ps[i] = exp_m1(y[7][i]).min(reachable);
+    }
+    out
+}
+
+/// What the services that a service calls, and those that call it, have in store for it.
+struct Neighbours<const L: usize> {
+    /// Callees: highest expected utilization, least share answered, longest queue, mean latency and
+    /// latency now, ms, most errors now.
+    utilization: Column<L>,
+    good: Column<L>,
+    queued: Column<L>,
+    latency_ms: Column<L>,
+    latency_now_ms: Column<L>,
+    errors_now: Column<L>,
+    /// Callers: highest expected utilization, longest wait, s.
+    upstream: Column<L>,
+    waited_s: Column<L>,
+}
+
+impl<const L: usize> Neighbours<L> {
+    #[inline(always)]
+    fn of(plan: &ServicePlan, s: &Situation<L>, priors: &[Prior<L>]) -> Self {
+        let mut n = Self {
+            utilization: [0.0; L],
+            good: [1.0; L],
+            queued: [0.0; L],
+            latency_ms: [0.0; L],
+            latency_now_ms: [0.0; L],
+            errors_now: [0.0; L],
+            upstream: [0.0; L],
+            waited_s: [0.0; L],
+        };
+        for link in &plan.calls {
+            n.add_callee(
+                link.probability,
+                &s.stations[link.service].now,
+                &priors[link.service],
+            );
+        }
+        for link in &plan.callers {
+            let caller = &priors[link.service];
+            for i in 0..L {
+                n.upstream[i] = n.upstream[i].max(caller.utilization[i].min(4.0));
+                n.waited_s[i] = n.waited_s[i].max(caller.waited_s[i]);
+            }
+        }
+        n
+    }
+
+    #[inline(always)]
+    fn add_callee(&mut self, probability: f32, now: &Metrics<L>, callee: &Prior<L>) {
+        for i in 0..L {
+            self.utilization[i] = self.utilization[i].max(callee.utilization[i].min(4.0));
+            self.good[i] = self.good[i].min(callee.good[i]);
+            self.queued[i] = self.queued[i].max(callee.queued[i]);
+            self.latency_ms[i] += probability * callee.latency_ms[1][i];
+            self.latency_now_ms[i] += probability * known(now.latency_p95_ms[i], 0.0);
+            self.errors_now[i] = self.errors_now[i].max(known(now.errors_ps[i], 0.0));
+        }
     }
 }
 
 /// The [`FEATURES`] numbers of one service. `priors` hold the queueing model's expectation of every
-/// service of the game, `p` that of this one, transformed.
-#[inline]
-pub(crate) fn of(
+/// service of the games, `p` that of this one, transformed; `requested` is
+/// [`Physics::requested_share`].
+#[inline(always)]
+pub(crate) fn of<const L: usize>(
     physics: &Physics,
     service: usize,
-    s: &Situation<'_>,
-    earlier: &ServiceMetrics,
-    desired: f32,
-    priors: &[Prior],
-    p: &[f32; OUTPUTS],
-) -> [f32; FEATURES] {
+    s: &Situation<L>,
+    requested: &Column<L>,
+    priors: &[Prior<L>],
+    p: &[Column<L>; OUTPUTS],
+) -> [Column<L>; FEATURES] {
     let plan = &physics.plan.services[service];
     let fitted = &physics.services[service];
-    let (now, prior) = (&s.now[service], &priors[service]);
-    let (given, pods) = (&s.given[service], &s.pods[service]);
+    let prior = &priors[service];
+    let Station {
+        earlier,
+        now,
+        desired,
+        given,
+        pods,
+    } = &s.stations[service];
     let per_replica = if fitted.identified { 1.0 } else { 0.0 };
     let replicas = per_replica / plan.max_replicas;
     let rate = 1.0 / (fitted.rate_per_replica * plan.max_replicas);
     let cpu = 1.0 / (plan.limit_millicores * plan.max_replicas);
     let mib = 1.0 / (plan.request_mib * plan.max_replicas);
     let timeout = 1.0 / physics.plan.timeout_s;
-
-    let mut utilization = 0.0_f32;
-    let (mut good, mut queued, mut latency, mut latency_now, mut errors_now) =
-        (1.0_f32, 0.0_f32, 0.0_f32, 0.0_f32, 0.0_f32);
-    for link in &plan.calls {
-        let callee = &priors[link.service];
-        utilization = utilization.max(callee.utilization.min(4.0));
-        good = good.min(callee.good);
-        queued = queued.max(callee.queued);
-        latency += link.probability * callee.latency_ms[1];
-        latency_now += link.probability * known(s.now[link.service].latency_p95_ms, 0.0);
-        errors_now = errors_now.max(known(s.now[link.service].errors_ps, 0.0));
-    }
-    let (mut upstream, mut waited) = (0.0_f32, 0.0_f32);
-    for link in &plan.callers {
-        upstream = upstream.max(priors[link.service].utilization.min(4.0));
-        waited = waited.max(priors[link.service].waited_s);
-    }
-    let mut used = 0.0;
-    for (pods, plan) in s.pods.iter().zip(&physics.plan.services) {
-        used += pods.placed() * plan.request_millicores;
-    }
-    let t = transformed(now);
-    let [
-        earlier_queued,
-        earlier_latency,
-        earlier_errors,
-        queued,
-        latency,
-        latency_now,
-        errors_now,
-        delay,
-    ] = logs([
-        earlier.queued,
-        earlier.latency_p95_ms,
-        earlier.errors_ps,
-        queued,
-        latency,
-        latency_now,
-        errors_now,
-        given.delay_ms,
-    ]);
+    let n = Neighbours::of(plan, s, priors);
     [
-        t[0],
-        t[1] * cpu,
-        t[2] * mib,
-        t[3] * rate,
-        t[4],
-        t[5],
-        t[6],
-        t[7],
-        now.in_rate_rps * rate,
-        now.replicas_ready * replicas,
-        now.replicas_pending * replicas,
-        now.replicas_failed * replicas,
-        earlier_queued,
-        earlier.in_rate_rps * rate,
-        earlier.out_rate_rps * rate,
-        earlier_latency,
-        earlier_errors,
-        earlier.replicas_ready * replicas,
-        s.ready_at_start[service] * replicas,
-        pods.ready * replicas,
-        desired * replicas,
-        pods.pending() * replicas,
-        pods.failed() * replicas,
-        prior.inflow * rate,
-        prior.utilization.min(4.0),
-        (prior.utilization.min(4.0) - 1.0).max(0.0),
+        logs(&now.queued),
+        column!(|i| now.cpu_millicores[i] * cpu),
+        column!(|i| now.memory_mib[i] * mib),
+        column!(|i| now.out_rate_rps[i] * rate),
+        logs(&now.latency_p50_ms),
+        logs(&now.latency_p95_ms),
+        logs(&now.latency_p99_ms),
+        logs(&now.errors_ps),
+        column!(|i| now.in_rate_rps[i] * rate),
+        column!(|i| now.replicas_ready[i] * replicas),
+        column!(|i| now.replicas_pending[i] * replicas),
+        column!(|i| now.replicas_failed[i] * replicas),
+        logs(&earlier.queued),
+        column!(|i| earlier.in_rate_rps[i] * rate),
+        column!(|i| earlier.out_rate_rps[i] * rate),
+        logs(&earlier.latency_p95_ms),
+        logs(&earlier.errors_ps),
+        column!(|i| earlier.replicas_ready[i] * replicas),
+        column!(|i| pods.ready_at_start[i] * replicas),
+        column!(|i| pods.ready[i] * replicas),
+        column!(|i| desired[i] * replicas),
+        column!(|i| pods.pending[i] * replicas),
+        column!(|i| pods.failed[i] * replicas),
+        column!(|i| prior.inflow[i] * rate),
+        column!(|i| prior.utilization[i].min(4.0)),
+        column!(|i| (prior.utilization[i].min(4.0) - 1.0).max(0.0)),
         p[0],
-        p[1] * cpu,
-        p[2] * mib,
-        p[3] * rate,
+        column!(|i| p[1][i] * cpu),
+        column!(|i| p[2][i] * mib),
+        column!(|i| p[3][i] * rate),
         p[4],
         p[5],
         p[6],
         p[7],
-        prior.refused * rate,
+        column!(|i| prior.refused[i] * rate),
         prior.late,
         prior.good,
-        (prior.waited_s * timeout).min(2.0),
-        utilization,
-        good,
-        queued,
-        latency,
-        latency_now,
-        errors_now,
-        upstream,
-        (waited * timeout).min(2.0),
-        given.kills / plan.max_replicas,
-        given.failing / plan.max_replicas,
+        column!(|i| (prior.waited_s[i] * timeout).min(2.0)),
+        n.utilization,
+        n.good,
+        logs(&n.queued),
+        logs(&n.latency_ms),
+        logs(&n.latency_now_ms),
+        logs(&n.errors_now),
+        n.upstream,
+        column!(|i| (n.waited_s[i] * timeout).min(2.0)),
+        column!(|i| given.kills[i] / plan.max_replicas),
+        column!(|i| given.failing[i] / plan.max_replicas),
         given.cpu_stress,
-        given.memory_mib / plan.limit_mib,
-        delay,
+        column!(|i| given.memory_mib[i] / plan.limit_mib),
+        logs(&given.delay_ms),
         given.loss,
-        given.slow / plan.servers,
-        given.payload - 1.0,
-        (used / s.nodes.millicores).min(2.0),
-        if now.in_rate_rps.is_nan() { 1.0 } else { 0.0 },
-        if earlier.in_rate_rps.is_nan() {
-            1.0
-        } else {
-            0.0
-        },
+        column!(|i| given.slow[i] / plan.servers),
+        column!(|i| given.payload[i] - 1.0),
+        column!(|i| requested[i].min(2.0)),
+        missing(&now.in_rate_rps),
+        missing(&earlier.in_rate_rps),
     ]
+}
+
+/// One where nothing was measured.
+#[inline(always)]
+fn missing<const L: usize>(values: &Column<L>) -> Column<L> {
+    column!(|i| if values[i].is_nan() { 1.0 } else { 0.0 })
 }

@@ -9,6 +9,7 @@
 //! What is not here: policies, rewards shaped by an organization, anything live.
 
 mod baseline;
+mod block;
 mod calibrate;
 mod data;
 mod dice;
@@ -22,6 +23,7 @@ pub mod fit;
 pub mod foreign;
 pub mod game;
 pub mod given;
+mod lanes;
 mod linear;
 mod lookup;
 mod math;

@@ -4,7 +4,7 @@
 //! on the instruction set.
 
 /// Natural logarithm of a positive finite number; relative error below 1e-6.
-#[inline]
+#[inline(always)]
 pub(crate) fn ln(x: f32) -> f32 {
     let bits = x.to_bits();
     // Mantissa in [√½, √2): the series below converges fastest there.
@@ -18,35 +18,44 @@ pub(crate) fn ln(x: f32) -> f32 {
 }
 
 /// e to the power of `x`, clamped to a finite positive number; relative error below 1e-6.
-#[inline]
+#[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
     // Adding and taking away 1.5 · 2^23 rounds to the nearest whole number.
     const ROUND: f32 = 12_582_912.0;
-    let whole = (x * core::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = x * core::f32::consts::LOG2_E + ROUND;
+    let whole = rounded - ROUND;
     // ln 2 in two parts keeps the rest exact.
     let r = x - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
     let p = 1.0
         + r * (1.0
             + r * (0.5
                 + r * (0.166_666_67 + r * (0.041_666_67 + r * (0.008_333_6 + r * 0.001_39)))));
-    f32::from_bits(((whole as i32 + 127) << 23) as u32) * p
+    // The whole number lies in the lowest bits of what was rounded: shifted up, it is an exponent.
+    f32::from_bits(rounded.to_bits().wrapping_add(127) << 23) * p
 }
 
 /// ln(1 + x) of what is not negative.
-#[inline]
+#[inline(always)]
 pub(crate) fn ln_1p(x: f32) -> f32 {
     ln(1.0 + x.max(0.0))
 }
 
 /// Inverse of [`ln_1p`], not below 0.
-#[inline]
+#[inline(always)]
 pub(crate) fn exp_m1(y: f32) -> f32 {
     (exp(y) - 1.0).max(0.0)
 }
 
+/// `x` within bounds; NaN stays. Unlike `clamp` it does not check the bounds, which would be a branch.
+#[inline(always)]
+pub(crate) fn between(x: f32, least: f32, most: f32) -> f32 {
+    let x = if x < least { least } else { x };
+    if x > most { most } else { x }
+}
+
 /// 1 / (1 + e^−x).
-#[inline]
+#[inline(always)]
 pub(crate) fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }

@@ -4,22 +4,21 @@
 //! are predicted to forward is its inflow. All games of a frame pass through a network together.
 
 use karma_cluster::ServiceMetrics;
-use karma_nn::Mlp;
+use karma_nn::{Level, Mlp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    block::{Block, Expect, Finish, Prepare},
     dynamics::{Dynamics, Frame, Scratch},
-    features::{self, FEATURES, OUTPUTS},
+    features::{FEATURES, OUTPUTS},
+    lanes::{Column, Instant, LANES, column},
     noise::Noise,
-    physics::{Physics, Prior, Situation, known},
+    physics::Physics,
     pods,
 };
 
 /// Standardized inputs are clipped here: further out the network has seen nothing.
 const CLIP: f32 = 6.0;
-
-/// Noise is clipped here: a normal tail in logarithms is a latency nobody ever saw.
-const NOISE_CLIP: f32 = 2.5;
 
 /// Bounds of the predicted logarithm of a variance.
 pub(crate) const LOG_VARIANCE: (f32, f32) = (-9.0, 3.0);
@@ -51,18 +50,8 @@ impl Model {
         FEATURES + self.physics.plan.len()
     }
 
-    /// Writes one standardized input row.
-    #[inline]
-    fn input(&self, service: usize, features: &mut [f32; FEATURES], out: &mut [f32]) {
-        self.scalers.standardize(features);
-        let (numbers, one_hot) = out.split_at_mut(FEATURES);
-        numbers.copy_from_slice(features);
-        one_hot.fill(0.0);
-        one_hot[service] = 1.0;
-    }
-
     /// Deviation that a raw output of the network stands for, in units of the residual's scale.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn deviation(raw: f32) -> f32 {
         crate::math::exp(0.5 * raw.max(LOG_VARIANCE.0).min(LOG_VARIANCE.1))
     }
@@ -108,8 +97,8 @@ impl Model {
         }
     }
 
-    /// Pods and priors of every game.
-    fn expect(&self, frame: &mut Frame<'_>, scratch: &mut Scratch) {
+    /// Pods of every game, and the blocks that the queueing model reads.
+    fn gather(&self, frame: &mut Frame<'_>, scratch: &mut Scratch) {
         let plan = &self.physics.plan;
         let services = plan.len();
         let hazards: [pods::PodHazards; MAX_INLINE] =
@@ -136,11 +125,76 @@ impl Model {
             for at in span.clone() {
                 scratch.ready_at_start[at] = scratch.changes[at].ready_at_start;
             }
-            let situation = situation(frame, &scratch.ready_at_start, game, services);
-            let inflow = &frame.inflow[span.clone()];
-            scratch.share[game] = self.physics.processor_share(&situation);
-            self.physics
-                .predict(&situation, inflow, &mut scratch.priors[span]);
+            let (block, lane) = (&mut scratch.blocks[game / LANES], game % LANES);
+            block.situation.set(
+                lane,
+                &Instant {
+                    earlier: &frame.before[span.clone()],
+                    now: &frame.now[span.clone()],
+                    desired: &frame.desired[span.clone()],
+                    given: &frame.given[span.clone()],
+                    pods: &frame.pods[span.clone()],
+                    ready_at_start: &scratch.ready_at_start[span.clone()],
+                    nodes: frame.nodes[game],
+                },
+            );
+            for (column, inflow) in block.inflow.iter_mut().zip(&frame.inflow[span]) {
+                column[lane] = *inflow;
+            }
+        }
+    }
+
+    /// Draws what `service` receives beyond what was sent, in games where that is not measured.
+    fn draw_inflow(frame: &mut Frame<'_>, blocks: &mut [Block], service: usize) {
+        let Some(dice) = frame.dice.as_deref_mut() else {
+            blocks.iter_mut().for_each(|b| b.normal = [0.0; LANES]);
+            return;
+        };
+        for (block, dice) in blocks.iter_mut().zip(dice.chunks_mut(LANES)) {
+            for (lane, dice) in dice.iter_mut().enumerate() {
+                if block.inflow[service][lane].is_nan() {
+                    let mut normal = [0.0];
+                    dice.normal(&mut normal);
+                    block.normal[lane] = normal[0];
+                }
+            }
+        }
+    }
+
+    /// Draws the residuals of `service`.
+    fn draw_residuals(&self, frame: &mut Frame<'_>, blocks: &mut [Block], service: usize) {
+        let Some(dice) = frame.dice.as_deref_mut() else {
+            let none = [[0.0; LANES]; OUTPUTS];
+            blocks.iter_mut().for_each(|b| b.residuals = none);
+            return;
+        };
+        for (block, dice) in blocks.iter_mut().zip(dice.chunks_mut(LANES)) {
+            for (lane, dice) in dice.iter_mut().enumerate() {
+                let utilization = block.utilization(service)[lane];
+                let drawn = self.noise.draw(service, utilization, dice);
+                for (column, z) in block.residuals.iter_mut().zip(drawn) {
+                    column[lane] = *z;
+                }
+            }
+        }
+    }
+
+    /// Writes what `service` shows after the window.
+    fn scatter(frame: &mut Frame<'_>, scratch: &Scratch, service: usize) {
+        let games = frame.nodes.len();
+        let services = frame.now.len() / games;
+        for game in 0..games {
+            let at = game * services + service;
+            let (block, lane) = (&scratch.blocks[game / LANES], game % LANES);
+            let pods = &block.situation.stations[service].pods;
+            frame.now[at] = ServiceMetrics {
+                replicas_desired: frame.desired[at] as f32,
+                replicas_ready: pods.ready[lane],
+                replicas_failed: pods.failed[lane],
+                replicas_pending: pods.pending[lane],
+                restarts: scratch.changes[at].restarts,
+                ..block.next(service, lane)
+            };
         }
     }
 }
@@ -149,14 +203,15 @@ impl Model {
 const MAX_INLINE: usize = 16;
 
 impl Scalers {
-    /// Standardizes one row of inputs; what is missing becomes the mean.
-    #[inline]
-    pub(crate) fn standardize(&self, row: &mut [f32; FEATURES]) {
-        let (mean, inverse) = (&self.mean[..FEATURES], &self.inverse[..FEATURES]);
-        for i in 0..FEATURES {
-            let z = (row[i] - mean[i]) * inverse[i];
-            let z = if z.is_nan() { 0.0 } else { z };
-            row[i] = z.clamp(-CLIP, CLIP);
+    /// Standardizes rows of inputs, one per lane; what is missing becomes the mean.
+    #[inline(always)]
+    pub(crate) fn standardize<const L: usize>(&self, rows: &mut [Column<L>; FEATURES]) {
+        for ((x, mean), inverse) in rows.iter_mut().zip(&self.mean).zip(&self.inverse) {
+            *x = column!(|i| {
+                let z = (x[i] - mean) * inverse;
+                let z = if z.is_nan() { 0.0 } else { z };
+                z.clamp(-CLIP, CLIP)
+            });
         }
     }
 }
@@ -165,136 +220,55 @@ impl Scratch {
     /// Makes room for `games` games of `model`.
     fn fit(&mut self, model: &Model, games: usize) {
         let services = model.physics.plan.len();
-        let cells = games * services;
-        if self.next.len() < cells || self.share.len() < games {
-            self.next.resize(cells, ServiceMetrics::MISSING);
-            self.priors.resize(cells, Prior::default());
+        let (cells, outputs) = (games * services, games * 2 * OUTPUTS);
+        if self.changes.len() < cells || self.y.len() < outputs {
             self.changes.resize(cells, pods::Change::default());
             self.ready_at_start.resize(cells, 0.0);
-            self.forward.resize(cells, 0.0);
-            self.expected.resize(cells, [0.0; OUTPUTS]);
-            self.share.resize(games, 1.0);
             self.x.resize(games * model.inputs(), 0.0);
-            self.y.resize(games * 2 * OUTPUTS, 0.0);
-            self.y_member.resize(games * 2 * OUTPUTS, 0.0);
+            self.y.resize(outputs, 0.0);
+            self.y_member.resize(outputs, 0.0);
         }
+        self.blocks
+            .resize_with(games.div_ceil(LANES), || Block::new(services));
     }
 }
 
 impl Dynamics for Model {
     fn advance(&self, frame: &mut Frame<'_>, scratch: &mut Scratch) {
-        let services = self.physics.plan.len();
         let games = frame.nodes.len();
+        let level = self.members.first().map_or_else(Level::best, Mlp::level);
         let inputs = self.inputs();
         scratch.fit(self, games);
-        self.expect(frame, scratch);
+        self.gather(frame, scratch);
+        frame.before.copy_from_slice(frame.now);
+        for block in &mut scratch.blocks {
+            level.run(Expect { model: self, block });
+        }
         for &service in &self.physics.plan.order {
-            for game in 0..games {
-                self.prepare(frame, scratch, game, service);
-                let span = game * services..(game + 1) * services;
-                let at = span.start + service;
-                scratch.expected[at] = features::transformed_prior(&scratch.priors[at]);
-                if !self.members.is_empty() {
-                    let situation = situation(frame, &scratch.ready_at_start, game, services);
-                    let mut features = features::of(
-                        &self.physics,
-                        service,
-                        &situation,
-                        &frame.before[at],
-                        frame.desired[at] as f32,
-                        &scratch.priors[span],
-                        &scratch.expected[at],
-                    );
-                    let row = &mut scratch.x[game * inputs..(game + 1) * inputs];
-                    self.input(service, &mut features, row);
-                }
+            Self::draw_inflow(frame, &mut scratch.blocks, service);
+            let rows = scratch.x[..games * inputs].chunks_mut(LANES * inputs);
+            for (block, x) in scratch.blocks.iter_mut().zip(rows) {
+                level.run(Prepare {
+                    model: self,
+                    service,
+                    block,
+                    x,
+                });
             }
             if !self.members.is_empty() {
                 self.run_networks(frame.members, games, scratch);
+                self.draw_residuals(frame, &mut scratch.blocks, service);
             }
-            for game in 0..games {
-                self.finish(frame, scratch, game, service);
+            let rows = scratch.y[..games * 2 * OUTPUTS].chunks(LANES * 2 * OUTPUTS);
+            for (block, y) in scratch.blocks.iter_mut().zip(rows) {
+                level.run(Finish {
+                    model: self,
+                    service,
+                    block,
+                    y,
+                });
             }
+            Self::scatter(frame, scratch, service);
         }
-        frame.before.copy_from_slice(frame.now);
-        frame.now.copy_from_slice(&scratch.next[..games * services]);
-    }
-}
-
-/// One game of a frame as the queueing model reads it.
-#[inline]
-fn situation<'a>(
-    frame: &'a Frame<'_>,
-    ready_at_start: &'a [f32],
-    game: usize,
-    services: usize,
-) -> Situation<'a> {
-    let span = game * services..(game + 1) * services;
-    Situation {
-        now: &frame.now[span.clone()],
-        pods: &frame.pods[span.clone()],
-        ready_at_start: &ready_at_start[span.clone()],
-        given: &frame.given[span],
-        nodes: frame.nodes[game],
-    }
-}
-
-impl Model {
-    /// Renews the prior of a service from what its callers were predicted to forward.
-    #[inline]
-    fn prepare(&self, frame: &mut Frame<'_>, scratch: &mut Scratch, game: usize, service: usize) {
-        let services = self.physics.plan.len();
-        let span = game * services..(game + 1) * services;
-        if !frame.inflow[span.start + service].is_nan() {
-            return;
-        }
-        let mut noise = [0.0];
-        if let Some(dice) = frame.dice.as_deref_mut() {
-            dice[game].normal(&mut noise);
-        }
-        let s = situation(frame, &scratch.ready_at_start, game, services);
-        let forward = &scratch.forward[span.clone()];
-        let sent = self.physics.sent(&s, service, |caller| forward[caller]);
-        let mut inflow = self.physics.correct_inflow(&s, service, sent);
-        if let Some(model) = &self.physics.services[service].inflow {
-            let z = noise[0].clamp(-NOISE_CLIP, NOISE_CLIP);
-            inflow = (inflow + model.deviation * (1.0 + inflow).sqrt() * z).max(0.0);
-        }
-        let priors = &mut scratch.priors[span];
-        self.physics
-            .serve(&s, service, inflow, scratch.share[game], priors);
-        self.physics.answer(&s, service, priors);
-    }
-
-    /// Turns the network's row of a game into the next metrics of a service.
-    #[inline]
-    fn finish(&self, frame: &mut Frame<'_>, scratch: &mut Scratch, game: usize, service: usize) {
-        let services = self.physics.plan.len();
-        let at = game * services + service;
-        let prior = scratch.priors[at];
-        let mut y = scratch.expected[at];
-        if !self.members.is_empty() {
-            let row = &scratch.y[game * 2 * OUTPUTS..(game + 1) * 2 * OUTPUTS];
-            let mut noise = &[0.0; OUTPUTS];
-            if let Some(dice) = frame.dice.as_deref_mut() {
-                noise = self.noise.draw(service, prior.utilization, &mut dice[game]);
-            }
-            let scale = &self.scalers.residual[service];
-            for k in 0..OUTPUTS {
-                y[k] += scale[k] * (row[k] + Self::deviation(row[OUTPUTS + k]) * noise[k]);
-            }
-        }
-        let s = situation(frame, &scratch.ready_at_start, game, services);
-        let mut next = features::restore(&self.physics, service, &s, &prior, &y);
-        let pods = &frame.pods[at];
-        next.replicas_desired = frame.desired[at] as f32;
-        next.replicas_ready = pods.ready;
-        next.replicas_failed = pods.failed();
-        next.replicas_pending = pods.pending();
-        next.restarts = scratch.changes[at].restarts;
-        scratch.next[at] = next;
-        scratch.forward[at] =
-            self.physics
-                .forwarded(&prior, known(frame.now[at].queued, 0.0), next.queued);
     }
 }

@@ -4,15 +4,18 @@
 //! station as a floor. A pass along the calls gives flows and queues, a pass back gives answers and
 //! latencies, since the latency of a service includes that of the services it calls.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "a lane indexes many columns, and loops over lanes become vector instructions"
+)]
+
 use serde::{Deserialize, Serialize};
 
-use karma_cluster::ServiceMetrics;
-
 use crate::{
-    given::Given,
-    math::{exp, ln, logistic},
-    plan::{Nodes, Plan},
-    pods::{PodHazards, Pods},
+    lanes::{Column, Situation, Station, column},
+    math::{between, exp, ln, logistic},
+    plan::Plan,
+    pods::PodHazards,
 };
 
 /// One service as the trace shows it.
@@ -54,61 +57,79 @@ pub(crate) struct Physics {
     pub(crate) services: Vec<Calibration>,
 }
 
-/// What the model expects of one service at the end of a window.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Prior {
+/// What the model expects of one service at the end of a window, in `L` games.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Prior<const L: usize> {
     /// Requests that reach it, per second.
-    pub(crate) inflow: f32,
+    pub(crate) inflow: Column<L>,
     /// Requests that it could serve, per second.
-    pub(crate) capacity: f32,
+    pub(crate) capacity: Column<L>,
     /// Inflow over capacity.
-    pub(crate) utilization: f32,
-    pub(crate) queued: f32,
+    pub(crate) utilization: Column<L>,
+    pub(crate) queued: Column<L>,
     /// Requests refused because every queue is full, per second.
-    pub(crate) refused: f32,
+    pub(crate) refused: Column<L>,
     /// Share of the rest that is served too late.
-    pub(crate) late: f32,
+    pub(crate) late: Column<L>,
     /// Requests whose own work was done in time, per second: what the calls are made for.
-    pub(crate) forward: f32,
+    pub(crate) forward: Column<L>,
     /// Mean wait so far along the calls, s.
-    pub(crate) waited_s: f32,
+    pub(crate) waited_s: Column<L>,
     /// Share of the inflow that is answered well.
-    pub(crate) good: f32,
-    pub(crate) cpu_millicores: f32,
-    pub(crate) memory_mib: f32,
-    pub(crate) out: f32,
-    pub(crate) errors: f32,
-    /// p50, p95, p99, ms.
-    pub(crate) latency_ms: [f32; 3],
+    pub(crate) good: Column<L>,
+    pub(crate) cpu_millicores: Column<L>,
+    pub(crate) memory_mib: Column<L>,
+    pub(crate) out: Column<L>,
+    pub(crate) errors: Column<L>,
+    /// p50, p95, p99 of the service's own work, ms.
+    pub(crate) own_ms: [Column<L>; 3],
+    /// The same with what its callees add.
+    pub(crate) latency_ms: [Column<L>; 3],
 }
 
-/// One game at one instant, as the queueing model reads it: one entry per service.
-pub(crate) struct Situation<'a> {
-    pub(crate) now: &'a [ServiceMetrics],
-    /// Pods at the end of the window, and ready ones right after the action.
-    pub(crate) pods: &'a [Pods],
-    pub(crate) ready_at_start: &'a [f32],
-    pub(crate) given: &'a [Given],
-    pub(crate) nodes: Nodes,
+impl<const L: usize> Prior<L> {
+    pub(crate) const ZERO: Self = Self {
+        inflow: [0.0; L],
+        capacity: [0.0; L],
+        utilization: [0.0; L],
+        queued: [0.0; L],
+        refused: [0.0; L],
+        late: [0.0; L],
+        forward: [0.0; L],
+        waited_s: [0.0; L],
+        good: [0.0; L],
+        cpu_millicores: [0.0; L],
+        memory_mib: [0.0; L],
+        out: [0.0; L],
+        errors: [0.0; L],
+        own_ms: [[0.0; L]; 3],
+        latency_ms: [[0.0; L]; 3],
+    };
 }
 
 /// `value`, or `otherwise` where it was not measured.
-#[inline]
+#[inline(always)]
 pub(crate) fn known(value: f32, otherwise: f32) -> f32 {
     if value.is_nan() { otherwise } else { value }
 }
 
 impl Physics {
-    /// The whole prediction. `inflow` holds measured arrivals; NaN where they follow from callers.
-    pub(crate) fn predict(&self, s: &Situation<'_>, inflow: &[f32], out: &mut [Prior]) {
-        let share = self.processor_share(s);
+    /// The whole prediction. `inflow` holds measured arrivals of every service; NaN where they follow
+    /// from callers.
+    #[inline(always)]
+    pub(crate) fn predict<const L: usize>(
+        &self,
+        s: &Situation<L>,
+        share: &Column<L>,
+        inflow: &[Column<L>],
+        out: &mut [Prior<L>],
+    ) {
         for &service in &self.plan.order {
-            let arriving = if inflow[service].is_nan() {
-                self.inflow(s, service, out)
-            } else {
-                inflow[service]
-            };
-            self.serve(s, service, arriving, share, out);
+            let measured = &inflow[service];
+            let called = self.sent(s, service, |caller| &out[caller].forward);
+            let called = self.correct_inflow(s, service, &called);
+            let arriving = column!(|i| known(measured[i], called[i]));
+            self.serve(s, service, &arriving, share, out);
         }
         for &service in self.plan.order.iter().rev() {
             self.answer(s, service, out);
@@ -116,210 +137,288 @@ impl Physics {
     }
 
     /// Share of the processor time that pods want and nodes have.
-    #[inline]
-    pub(crate) fn processor_share(&self, s: &Situation<'_>) -> f32 {
-        let wanted: f32 = self
-            .plan
-            .services
-            .iter()
-            .enumerate()
-            .map(|(i, plan)| {
-                let busy = known(s.now[i].cpu_millicores, 0.0);
-                let ceiling = plan.limit_millicores * s.pods[i].ready;
-                busy.min(ceiling) + ceiling * s.given[i].cpu_stress
-            })
-            .sum();
-        if wanted > s.nodes.millicores {
-            s.nodes.millicores / wanted
+    #[inline(always)]
+    pub(crate) fn processor_share<const L: usize>(&self, s: &Situation<L>) -> Column<L> {
+        let mut wanted = [0.0; L];
+        for (plan, station) in self.plan.services.iter().zip(&s.stations) {
+            wanted = column!(|i| {
+                let busy = known(station.now.cpu_millicores[i], 0.0);
+                let ceiling = plan.limit_millicores * station.pods.ready[i];
+                wanted[i] + (busy.min(ceiling) + ceiling * station.given.cpu_stress[i])
+            });
+        }
+        column!(|i| if wanted[i] > s.millicores[i] {
+            s.millicores[i] / wanted[i]
         } else {
             1.0
-        }
+        })
     }
 
-    /// Requests per second that callers send to `service`, from what `priors` says of them.
-    #[inline]
-    pub(crate) fn inflow(&self, s: &Situation<'_>, service: usize, priors: &[Prior]) -> f32 {
-        let sent = self.sent(s, service, |caller| priors[caller].forward);
-        self.correct_inflow(s, service, sent)
+    /// Millicores that pods hold, over those of the nodes.
+    #[inline(always)]
+    pub(crate) fn requested_share<const L: usize>(&self, s: &Situation<L>) -> Column<L> {
+        let mut requested = [0.0; L];
+        for (plan, station) in self.plan.services.iter().zip(&s.stations) {
+            requested =
+                column!(|i| requested[i] + station.pods.placed[i] * plan.request_millicores);
+        }
+        column!(|i| requested[i] / s.millicores[i])
     }
 
     /// Requests per second that reach `service` if each caller forwards `forward(caller)`.
-    #[inline]
-    pub(crate) fn sent(
+    #[inline(always)]
+    pub(crate) fn sent<'f, const L: usize>(
         &self,
-        s: &Situation<'_>,
+        s: &Situation<L>,
         service: usize,
-        forward: impl Fn(usize) -> f32,
-    ) -> f32 {
-        let through = 1.0 - s.given[service].loss;
-        self.plan.services[service]
-            .callers
-            .iter()
-            .map(|link| forward(link.service) * link.probability * through)
-            .sum()
+        forward: impl Fn(usize) -> &'f Column<L>,
+    ) -> Column<L> {
+        let loss = &s.stations[service].given.loss;
+        let mut sent = [0.0; L];
+        for link in &self.plan.services[service].callers {
+            let forward = forward(link.service);
+            sent = column!(|i| sent[i] + forward[i] * link.probability * (1.0 - loss[i]));
+        }
+        sent
     }
 
     /// The fitted correction of [`Self::sent`].
-    #[inline]
-    pub(crate) fn correct_inflow(&self, s: &Situation<'_>, service: usize, sent: f32) -> f32 {
-        match &self.services[service].inflow {
-            Some(model) => {
-                let x = self.inflow_inputs(s, service, sent);
-                let sum: f32 = model.weights.iter().zip(x).map(|(w, x)| w * x).sum();
-                sum.max(0.0)
-            }
-            None => sent,
+    #[inline(always)]
+    pub(crate) fn correct_inflow<const L: usize>(
+        &self,
+        s: &Situation<L>,
+        service: usize,
+        sent: &Column<L>,
+    ) -> Column<L> {
+        let Some(model) = &self.services[service].inflow else {
+            return *sent;
+        };
+        let x = self.inflow_inputs(s, service, sent);
+        let mut sum = [0.0; L];
+        for (w, x) in model.weights.iter().zip(&x) {
+            sum = column!(|i| sum[i] + w * x[i]);
         }
+        column!(|i| sum[i].max(0.0))
     }
 
     /// Inputs of the inflow model: what callers send, what arrived, what callers received. Scrapes of
     /// two services lie up to an interval apart, so that the past says something, too.
-    #[inline]
-    pub(crate) fn inflow_inputs(
+    #[inline(always)]
+    pub(crate) fn inflow_inputs<const L: usize>(
         &self,
-        s: &Situation<'_>,
+        s: &Situation<L>,
         service: usize,
-        sent: f32,
-    ) -> [f32; INFLOW_INPUTS] {
-        let before = known(s.now[service].in_rate_rps, sent);
-        let received: f32 = self.plan.services[service]
-            .callers
-            .iter()
-            .map(|link| known(s.now[link.service].in_rate_rps, sent) * link.probability)
-            .sum();
-        [1.0, sent, before, received]
+        sent: &Column<L>,
+    ) -> [Column<L>; INFLOW_INPUTS] {
+        let before = &s.stations[service].now.in_rate_rps;
+        let mut received = [0.0; L];
+        for link in &self.plan.services[service].callers {
+            let rate = &s.stations[link.service].now.in_rate_rps;
+            received = column!(|i| received[i] + known(rate[i], sent[i]) * link.probability);
+        }
+        let before = column!(|i| known(before[i], sent[i]));
+        [[1.0; L], *sent, before, received]
     }
 
     /// Requests per second that a service forwards if its queue goes from `before` to `after`:
     /// what came in and is not queued, refused, late or failed.
-    #[inline]
-    pub(crate) fn forwarded(&self, prior: &Prior, before: f32, after: f32) -> f32 {
-        let served = prior.inflow - prior.refused - (after - before) / self.plan.window_s;
-        served.clamp(0.0, prior.capacity.max(prior.inflow)) * (1.0 - prior.late)
+    #[inline(always)]
+    pub(crate) fn forwarded<const L: usize>(
+        &self,
+        prior: &Prior<L>,
+        before: &Column<L>,
+        after: &Column<L>,
+    ) -> Column<L> {
+        column!(|i| {
+            let served =
+                prior.inflow[i] - prior.refused[i] - (after[i] - before[i]) / self.plan.window_s;
+            let most = prior.capacity[i].max(prior.inflow[i]);
+            between(served, 0.0, most) * (1.0 - prior.late[i])
+        })
     }
 
     /// Flows and queue of one service whose callers are done.
-    #[inline]
-    pub(crate) fn serve(
+    #[inline(always)]
+    pub(crate) fn serve<const L: usize>(
         &self,
-        s: &Situation<'_>,
+        s: &Situation<L>,
         service: usize,
-        inflow: f32,
-        share: f32,
-        priors: &mut [Prior],
+        inflow: &Column<L>,
+        share: &Column<L>,
+        priors: &mut [Prior<L>],
     ) {
-        let (plan, fitted) = (&self.plan.services[service], &self.services[service]);
-        let (given, pods) = (&s.given[service], &s.pods[service]);
-        let window_s = self.plan.window_s;
-        let (ready, mean_ready) = if fitted.identified {
-            let ready = pods.ready;
-            (ready, (0.5 * (s.ready_at_start[service] + ready)).max(0.05))
-        } else {
-            (fitted.usual_ready, fitted.usual_ready)
-        };
-        let speed = ((1.0 - given.cpu_stress) * share / given.payload).max(0.01);
-        let work_s = plan.servers / (fitted.rate_per_replica * speed);
         let held_s = self.held_s(s, service);
-        let servers = (mean_ready * plan.servers - given.slow).max(0.05 * plan.servers);
-        let capacity = servers / (work_s + held_s);
-        let utilization = inflow / capacity;
-
-        let before = known(s.now[service].queued, 0.0);
-        let room = (ready * plan.queue_per_pod).max(1.0);
-        let filled = before + (inflow - capacity) * window_s;
-        let fluid = filled.clamp(0.0, room);
-        let refused = ((filled - room) / window_s).clamp(0.0, inflow);
-        let served = (inflow - refused - (fluid - before) / window_s).clamp(0.0, capacity);
-        let queued = fluid.max(stationary_queue(utilization, servers)).min(room);
-
-        let wait_s = 0.5 * (before.min(room) + queued) / capacity;
-        let upstream = plan
-            .callers
-            .iter()
-            .map(|link| priors[link.service].waited_s)
-            .fold(0.0, f32::max);
-        let waited_s = upstream + wait_s + work_s + 1e-3 * given.delay_ms;
-        let timeout_s = self.plan.timeout_s;
-        let late = logistic((waited_s - timeout_s) / (0.08 * timeout_s));
-        let longest_s = before.max(queued).min(room) / capacity;
-        let stretch = work_s * fitted.rate_per_replica / plan.servers;
-        let mut latency_ms = fitted.base_ms.map(|base| base * stretch + 1000.0 * held_s);
-        latency_ms[0] += 1000.0 * wait_s;
-        latency_ms[1] += 1000.0 * longest_s;
-        latency_ms[2] += 1000.0 * longest_s;
-        priors[service] = Prior {
+        let mut upstream_s: Column<L> = [0.0; L];
+        for link in &self.plan.services[service].callers {
+            let waited_s = &priors[link.service].waited_s;
+            upstream_s = column!(|i| upstream_s[i].max(waited_s[i]));
+        }
+        let arriving = Arriving {
             inflow,
-            capacity,
-            utilization,
-            queued,
-            refused,
-            late,
-            forward: served * (1.0 - late) * (1.0 - plan.error_ratio),
-            waited_s,
-            cpu_millicores: served * fitted.millicores_per_rps * given.payload
-                + plan.limit_millicores * mean_ready * given.cpu_stress * share,
-            memory_mib: pods.placed() * (fitted.mib_per_pod + given.memory_mib),
-            latency_ms,
-            ..Prior::default()
+            share,
+            held_s: &held_s,
+            upstream_s: &upstream_s,
         };
+        priors[service] = self.queue(service, &s.stations[service], &arriving);
+    }
+
+    /// The queue of one service: all of a prior that does not depend on callees.
+    #[inline(always)]
+    fn queue<const L: usize>(
+        &self,
+        service: usize,
+        station: &Station<L>,
+        arriving: &Arriving<'_, L>,
+    ) -> Prior<L> {
+        // Into a place of its own, which nothing that is read can overlap.
+        let mut prior = Prior::ZERO;
+        let (plan, fitted) = (&self.plan.services[service], &self.services[service]);
+        let (given, pods) = (&station.given, &station.pods);
+        let (window_s, timeout_s) = (self.plan.window_s, self.plan.timeout_s);
+        let (ready, mean_ready) = if fitted.identified {
+            let mean = column!(|i| (0.5 * (pods.ready_at_start[i] + pods.ready[i])).max(0.05));
+            (pods.ready, mean)
+        } else {
+            ([fitted.usual_ready; L], [fitted.usual_ready; L])
+        };
+        for i in 0..L {
+            let (ready, mean_ready) = (ready[i], mean_ready[i]);
+            let (inflow, share, held_s) =
+                (arriving.inflow[i], arriving.share[i], arriving.held_s[i]);
+            let speed = ((1.0 - given.cpu_stress[i]) * share / given.payload[i]).max(0.01);
+            let work_s = plan.servers / (fitted.rate_per_replica * speed);
+            let servers = (mean_ready * plan.servers - given.slow[i]).max(0.05 * plan.servers);
+            let capacity = servers / (work_s + held_s);
+            let utilization = inflow / capacity;
+
+            let before = known(station.now.queued[i], 0.0);
+            let room = (ready * plan.queue_per_pod).max(1.0);
+            let filled = before + (inflow - capacity) * window_s;
+            let fluid = between(filled, 0.0, room);
+            let refused = between((filled - room) / window_s, 0.0, inflow);
+            let served = inflow - refused - (fluid - before) / window_s;
+            let served = between(served, 0.0, capacity);
+            let queued = fluid.max(stationary_queue(utilization, servers)).min(room);
+
+            let wait_s = 0.5 * (before.min(room) + queued) / capacity;
+            let waited_s = arriving.upstream_s[i] + wait_s + work_s + 1e-3 * given.delay_ms[i];
+            let late = logistic((waited_s - timeout_s) / (0.08 * timeout_s));
+            let longest_s = before.max(queued).min(room) / capacity;
+            let stretch = work_s * fitted.rate_per_replica / plan.servers;
+
+            prior.inflow[i] = inflow;
+            prior.capacity[i] = capacity;
+            prior.utilization[i] = utilization;
+            prior.queued[i] = queued;
+            prior.refused[i] = refused;
+            prior.late[i] = late;
+            prior.forward[i] = served * (1.0 - late) * (1.0 - plan.error_ratio);
+            prior.waited_s[i] = waited_s;
+            prior.cpu_millicores[i] = served * fitted.millicores_per_rps * given.payload[i]
+                + plan.limit_millicores * mean_ready * given.cpu_stress[i] * share;
+            prior.memory_mib[i] = pods.placed[i] * (fitted.mib_per_pod + given.memory_mib[i]);
+            let [p50, p95, p99] = fitted.base_ms;
+            prior.own_ms[0][i] = p50 * stretch + 1000.0 * held_s + 1000.0 * wait_s;
+            prior.own_ms[1][i] = p95 * stretch + 1000.0 * held_s + 1000.0 * longest_s;
+            prior.own_ms[2][i] = p99 * stretch + 1000.0 * held_s + 1000.0 * longest_s;
+        }
+        prior
     }
 
     /// Time for which a request holds its server while callees work, s.
-    #[inline]
-    fn held_s(&self, s: &Situation<'_>, service: usize) -> f32 {
-        self.plan.services[service]
-            .calls
-            .iter()
-            .filter(|link| link.sync)
-            .map(|link| {
-                let callee = &self.services[link.service];
-                let latency = known(s.now[link.service].latency_p50_ms, callee.base_ms[0]);
-                link.probability * (latency + s.given[link.service].delay_ms) * 1e-3
-            })
-            .sum()
+    #[inline(always)]
+    fn held_s<const L: usize>(&self, s: &Situation<L>, service: usize) -> Column<L> {
+        let mut held_s = [0.0; L];
+        let calls = &self.plan.services[service].calls;
+        for link in calls.iter().filter(|link| link.sync) {
+            let usual = self.services[link.service].base_ms[0];
+            let callee = &s.stations[link.service];
+            held_s = column!(|i| {
+                let latency = known(callee.now.latency_p50_ms[i], usual);
+                held_s[i] + link.probability * (latency + callee.given.delay_ms[i]) * 1e-3
+            });
+        }
+        held_s
     }
 
     /// Answers, errors and latency of one service whose callees are done.
-    #[inline]
-    pub(crate) fn answer(&self, s: &Situation<'_>, service: usize, priors: &mut [Prior]) {
+    #[inline(always)]
+    pub(crate) fn answer<const L: usize>(
+        &self,
+        s: &Situation<L>,
+        service: usize,
+        priors: &mut [Prior<L>],
+    ) {
         let plan = &self.plan.services[service];
-        let mut prior = priors[service];
-        let mut well = 1.0;
-        let mut latency_ms = prior.latency_ms;
+        let mut well = [1.0; L];
+        let mut latency_ms = priors[service].own_ms;
         for link in &plan.calls {
             let callee = &priors[link.service];
-            let given = &s.given[link.service];
-            let fails = 1.0 - (1.0 - given.loss) * callee.good;
-            let fails = if link.tries > 1.0 {
-                fails.powf(link.tries)
-            } else {
-                fails
-            };
-            well *= 1.0 - link.probability * fails;
+            let given = &s.stations[link.service].given;
+            let mut fails = column!(|i| 1.0 - (1.0 - given.loss[i]) * callee.good[i]);
+            if link.tries > 1.0 {
+                for fails in &mut fails {
+                    *fails = fails.powf(link.tries);
+                }
+            }
+            well = column!(|i| well[i] * (1.0 - link.probability * fails[i]));
             if !link.sync {
-                let [p50, p95, _] = callee.latency_ms;
-                latency_ms[0] += link.probability * (p50 + given.delay_ms);
-                latency_ms[1] += link.probability * (0.5 * (p50 + p95) + given.delay_ms);
-                latency_ms[2] += link.probability * (0.4 * p50 + 0.6 * p95 + given.delay_ms);
+                add_callee(
+                    link.probability,
+                    &callee.latency_ms,
+                    &given.delay_ms,
+                    &mut latency_ms,
+                );
             }
         }
-        let timeout_ms = 1000.0 * self.plan.timeout_s;
-        prior.latency_ms = latency_ms.map(|ms| ms.min(1.5 * timeout_ms));
-        prior.out = prior.forward * well;
-        let ended = prior.forward / ((1.0 - prior.late) * (1.0 - plan.error_ratio)).max(1e-3);
-        prior.errors = prior.refused + (ended - prior.out).max(0.0);
-        prior.good = if prior.inflow > 0.0 {
-            (prior.out / (prior.out + prior.errors).max(1e-3)).clamp(0.0, 1.0)
-        } else {
-            1.0
-        };
-        priors[service] = prior;
+        let longest_ms = 1.5 * (1000.0 * self.plan.timeout_s);
+        let prior = &mut priors[service];
+        for (latency_ms, out) in latency_ms.iter().zip(&mut prior.latency_ms) {
+            *out = column!(|i| latency_ms[i].min(longest_ms));
+        }
+        for i in 0..L {
+            let out = prior.forward[i] * well[i];
+            let done = ((1.0 - prior.late[i]) * (1.0 - plan.error_ratio)).max(1e-3);
+            let errors = prior.refused[i] + (prior.forward[i] / done - out).max(0.0);
+            let good = between(out / (out + errors).max(1e-3), 0.0, 1.0);
+            prior.out[i] = out;
+            prior.errors[i] = errors;
+            prior.good[i] = if prior.inflow[i] > 0.0 { good } else { 1.0 };
+        }
+    }
+}
+
+/// What a queue has to do with.
+struct Arriving<'a, const L: usize> {
+    inflow: &'a Column<L>,
+    /// [`Physics::processor_share`].
+    share: &'a Column<L>,
+    /// [`Physics::held_s`].
+    held_s: &'a Column<L>,
+    /// How long requests have waited at callers, s.
+    upstream_s: &'a Column<L>,
+}
+
+/// Adds the latency of a callee that answers by itself.
+#[inline(always)]
+fn add_callee<const L: usize>(
+    probability: f32,
+    callee: &[Column<L>; 3],
+    delay: &Column<L>,
+    latency_ms: &mut [Column<L>; 3],
+) {
+    let [low, middle, high] = latency_ms;
+    let [p50, p95, _] = callee;
+    for i in 0..L {
+        low[i] += probability * (p50[i] + delay[i]);
+        middle[i] += probability * (0.5 * (p50[i] + p95[i]) + delay[i]);
+        high[i] += probability * (0.4 * p50[i] + 0.6 * p95[i] + delay[i]);
     }
 }
 
 /// Mean queue of an M/M/c station in steady state (Sakasegawa's approximation), at most the one at
 /// 97 % utilization: beyond, the fluid queue takes over.
-#[inline]
+#[inline(always)]
 fn stationary_queue(utilization: f32, servers: f32) -> f32 {
     let rho = utilization.clamp(1e-6, 0.97);
     exp((2.0 * (servers + 1.0)).sqrt() * ln(rho)) / (1.0 - rho)

@@ -3,9 +3,8 @@
 use karma_cluster::ServiceMetrics;
 
 use crate::{
-    given::Given,
-    physics::{Physics, Situation},
-    plan::Nodes,
+    lanes::Instant,
+    physics::Physics,
     pods::{self, Change, Pods, Seen},
     runs::Run,
 };
@@ -14,30 +13,11 @@ use crate::{
 pub(crate) struct Transition<'a> {
     /// The instant that it starts from.
     pub(crate) t: usize,
-    pub(crate) earlier: &'a [ServiceMetrics],
-    pub(crate) now: &'a [ServiceMetrics],
+    /// What a model knows: metrics then, pods after the window.
+    pub(crate) from: Instant<'a>,
     pub(crate) next: &'a [ServiceMetrics],
-    pub(crate) given: &'a [Given],
-    pub(crate) desired: &'a [u32],
     /// Pods before.
     pub(crate) pods_before: &'a [Pods],
-    /// Pods after, and ready ones right after the action.
-    pub(crate) pods: &'a [Pods],
-    pub(crate) ready_at_start: &'a [f32],
-    pub(crate) nodes: Nodes,
-}
-
-impl<'a> Transition<'a> {
-    /// As the queueing model reads it.
-    pub(crate) fn situation(&self) -> Situation<'a> {
-        Situation {
-            now: self.now,
-            pods: self.pods,
-            ready_at_start: self.ready_at_start,
-            given: self.given,
-            nodes: self.nodes,
-        }
-    }
 }
 
 /// Calls `visit` with every transition of `run`.
@@ -97,15 +77,17 @@ pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&T
         }
         visit(&Transition {
             t,
-            earlier: run.at(t.saturating_sub(1)),
-            now: run.at(t),
+            from: Instant {
+                earlier: run.at(t.saturating_sub(1)),
+                now: run.at(t),
+                desired: &desired,
+                given,
+                pods: &pods,
+                ready_at_start: &ready_at_start,
+                nodes,
+            },
             next,
-            given,
-            desired: &desired,
             pods_before: &before,
-            pods: &pods,
-            ready_at_start: &ready_at_start,
-            nodes,
         });
     }
 }

@@ -124,11 +124,11 @@ impl Starts {
         };
         let mut last = vec![0.0_f32; run.services];
         transitions(&model.physics, run, |transition| {
-            starts.now.extend_from_slice(transition.now);
-            starts.before.extend_from_slice(transition.earlier);
+            starts.now.extend_from_slice(transition.from.now);
+            starts.before.extend_from_slice(transition.from.earlier);
             starts.pods.extend_from_slice(transition.pods_before);
-            starts.desired.extend_from_slice(transition.desired);
-            starts.given.extend_from_slice(transition.given);
+            starts.desired.extend_from_slice(transition.from.desired);
+            starts.given.extend_from_slice(transition.from.given);
             for (service, next) in transition.next.iter().enumerate() {
                 let arrives = plan.services[service].callers.is_empty();
                 if arrives && !next.in_rate_rps.is_nan() {
@@ -139,7 +139,7 @@ impl Starts {
                     .inflow
                     .push(if arrives { last[service] } else { f32::NAN });
             }
-            let seen = transition.now.iter().all(|m| !m.in_rate_rps.is_nan());
+            let seen = transition.from.now.iter().all(|m| !m.in_rate_rps.is_nan());
             starts.whole.push(seen && transition.t > 0);
         });
         starts
