@@ -96,7 +96,7 @@ fn the_trainer_is_timed_in_the_twin_of_a_run() {
         panic!("one row");
     };
     assert_eq!(row["critic"], "team");
-    for key in ["env_steps_per_s", "env_share", "update_share"] {
+    for key in ["env_steps_per_s", "env_share", "mask_share", "update_share"] {
         assert!(row[key].as_f64().is_some_and(|v| v > 0.0), "{key}: {row}");
     }
     for (arguments, says) in [

@@ -12,6 +12,7 @@ use crate::clock::Stopwatch;
 pub(super) struct Timed<E> {
     env: E,
     spent: Cell<f64>,
+    masked: Cell<f64>,
 }
 
 impl<E: VecEnv> Timed<E> {
@@ -19,17 +20,23 @@ impl<E: VecEnv> Timed<E> {
         Self {
             env,
             spent: Cell::new(0.0),
+            masked: Cell::new(0.0),
         }
     }
 
-    /// Seconds spent so far.
+    /// Seconds spent so far in all but masks.
     pub(super) fn seconds(&self) -> f64 {
         self.spent.get()
     }
 
-    fn add(&self, clock: &Stopwatch) {
-        self.spent.set(self.spent.get() + clock.seconds());
+    /// Seconds spent so far in masks.
+    pub(super) fn mask_seconds(&self) -> f64 {
+        self.masked.get()
     }
+}
+
+fn add(to: &Cell<f64>, clock: &Stopwatch) {
+    to.set(to.get() + clock.seconds());
 }
 
 impl<E: VecEnv> VecEnv for Timed<E> {
@@ -56,25 +63,25 @@ impl<E: VecEnv> VecEnv for Timed<E> {
     fn observe(&self, states: &mut [f32], own: &mut [f32]) {
         let clock = Stopwatch::start();
         self.env.observe(states, own);
-        self.add(&clock);
+        add(&self.spent, &clock);
     }
 
     fn masks(&mut self, out: &mut [u8]) {
         let clock = Stopwatch::start();
         self.env.masks(out);
-        self.add(&clock);
+        add(&self.masked, &clock);
     }
 
     fn step(&mut self, choices: &[u8], outcome: &mut Outcome) {
         let clock = Stopwatch::start();
         self.env.step(choices, outcome);
-        self.add(&clock);
+        add(&self.spent, &clock);
     }
 
     fn reset_ended(&mut self) {
         let clock = Stopwatch::start();
         self.env.reset_ended();
-        self.add(&clock);
+        add(&self.spent, &clock);
     }
 
     fn snapshot(&self) -> Vec<u8> {

@@ -75,6 +75,8 @@ struct Row {
     update_share: f64,
     /// Share of the time that steps and observations of the environments took.
     env_share: f64,
+    /// Share of the time that their masks took: what guides allow.
+    mask_share: f64,
     /// Medians over the iterations: the update's share of the peak, and the peak.
     fma_peak_share: f64,
     fma_peak_gflop_per_s: f64,
@@ -110,7 +112,7 @@ impl Row {
              epochs × {} minibatches\n\
              env_steps_per_s {:.0}\n\
              update_share    {:.3}\n\
-             env_share       {:.3}\n\
+             env_share       {:.3}, and {:.3} for masks\n\
              fma_peak_share  {:.3} of {:.0} GFLOP/s ({})\n\
              floor           {:.0} steps/s by arithmetic ({:.2} MFLOP a step), {:.0} by memory \
              ({:.1} kB a step at {:.1} GB/s)\n\
@@ -128,6 +130,7 @@ impl Row {
             self.env_steps_per_s,
             self.update_share,
             self.env_share,
+            self.mask_share,
             self.fma_peak_share,
             self.fma_peak_gflop_per_s,
             self.level,
@@ -220,7 +223,9 @@ fn measure<E: VecEnv>(
 
     let threads = rayon::current_num_threads();
     let seconds = rollout_s + update_s;
-    let env_s: f64 = mappo.envs().map(Timed::seconds).sum();
+    let share_of = |spent: fn(&Timed<E>) -> f64| {
+        mappo.envs().map(spent).sum::<f64>() / threads as f64 / seconds
+    };
     let peak = median(peaks);
     let memory = machine::memory_bandwidth();
     let flop_per_step = rollout_flops as f64 + update_flops;
@@ -242,7 +247,8 @@ fn measure<E: VecEnv>(
         minibatches,
         env_steps_per_s: (f64::from(args.iterations) * per_iteration / seconds).round(),
         update_share: update_s / seconds,
-        env_share: env_s / threads as f64 / seconds,
+        env_share: share_of(Timed::seconds),
+        mask_share: share_of(Timed::mask_seconds),
         fma_peak_share: median(shares),
         fma_peak_gflop_per_s: peak / 1e9,
         level: karma_nn::feature_level(),
