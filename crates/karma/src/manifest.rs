@@ -189,8 +189,12 @@ pub(crate) fn first_difference(recorded: &Hashes, now: &Hashes) -> Option<String
             Some(recorded) => return Some(format!("{name} was {recorded}, it is {value}")),
         }
     }
-    let gone = recorded.keys().find(|name| !now.contains_key(*name))?;
-    Some(format!("{gone} is gone"))
+    let (gone, was) = recorded.iter().find(|(name, _)| !now.contains_key(*name))?;
+    Some(if is_hash(was) {
+        format!("{gone} is gone")
+    } else {
+        format!("{gone} was {was}, now none is named")
+    })
 }
 
 fn is_hash(text: &str) -> bool {

@@ -100,7 +100,8 @@ pub enum Algorithm {
     Mappo,
     /// Independent PPO: every agent learns by itself, with a critic that sees what it sees.
     Ippo,
-    /// PPO of a single agent: one actor makes the choices of all agents together.
+    /// PPO of a single agent: one actor makes the choices of all agents together; `sharing` and
+    /// `adversary` are refused beside it.
     Ppo,
     /// Advantage actor-critic: MAPPO with one pass over a rollout in one minibatch, without clips;
     /// `epochs`, `minibatches` and `clip` count for nothing.

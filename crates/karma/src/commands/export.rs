@@ -48,19 +48,24 @@ pub(crate) fn export(args: &ExportArgs) -> Outcome {
     let layout = &bundle.policy.layout;
     let (agents, services) = (layout.agents.len(), layout.services.len());
     let width = services * layout.per_service;
+    let state = (layout.state() > 0).then(|| [layout.askers(), layout.shape.state()]);
     match args.output {
         Output::Json => console::row(&json!({
             "onnx": args.onnx, "sha256": files::hash(&model), "opset": onnx::OPSET,
             "examples": args.examples, "observation": width, "agents": layout.agents,
-            "services": layout.services, "choices": layout.choices,
+            "services": layout.services, "choices": layout.choices, "state": state,
         }))?,
         Output::Text => console::data(format_args!(
             "{}: ONNX, opset {}\nobservation [batch, {width}], masks [batch, {agents}, {services}, \
              {choices}]\nto logits, log_probabilities [batch, {agents}, {services}, {choices}], \
-             actions [batch, {agents}, {services}]",
+             actions [batch, {agents}, {services}]{remembers}",
             args.onnx.display(),
             onnx::OPSET,
             choices = layout.choices,
+            remembers = state.map_or_else(String::new, |[askers, numbers]| format!(
+                "\nit remembers: state [batch, {askers}, {numbers}], zeros where an episode begins, \
+                 comes back as state_after"
+            )),
         ))?,
     }
     Ok(ExitStatus::Done)

@@ -25,7 +25,8 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
     if let Some(recurrent) = train.recurrent {
         check_sequences(scenario, u64::from(recurrent.sequence.max(1)), findings);
     }
-    if u64::from(train.minibatches) > samples {
+    let cuts = train.algorithm != Algorithm::A2c;
+    if cuts && u64::from(train.minibatches) > samples {
         let message = format!("{} minibatches of {samples} samples", train.minibatches);
         let hint = "at most games times steps";
         findings.push(
