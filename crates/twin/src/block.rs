@@ -53,6 +53,11 @@ impl Block {
         }
     }
 
+    /// Number of services.
+    pub(crate) fn services(&self) -> usize {
+        self.priors.len()
+    }
+
     /// Whether what reaches `service` follows from its callers in any game.
     pub(crate) fn follows(&self, service: usize) -> bool {
         self.inflow[service].iter().any(|inflow| inflow.is_nan())

@@ -180,10 +180,9 @@ impl Model {
     }
 
     /// Writes what `service` shows after the window.
-    fn scatter(frame: &mut Frame<'_>, scratch: &Scratch, service: usize) {
-        let games = frame.nodes.len();
-        let services = frame.now.len() / games;
-        for game in 0..games {
+    fn scatter(&self, frame: &mut Frame<'_>, scratch: &Scratch, service: usize) {
+        let services = self.physics.plan.len();
+        for game in 0..frame.nodes.len() {
             let at = game * services + service;
             let (block, lane) = (&scratch.blocks[game / LANES], game % LANES);
             let pods = &block.situation.stations[service].pods;
@@ -228,6 +227,7 @@ impl Scratch {
             self.y.resize(outputs, 0.0);
             self.y_member.resize(outputs, 0.0);
         }
+        self.blocks.retain(|block| block.services() == services);
         self.blocks
             .resize_with(games.div_ceil(LANES), || Block::new(services));
     }
@@ -268,7 +268,7 @@ impl Dynamics for Model {
                     y,
                 });
             }
-            Self::scatter(frame, scratch, service);
+            self.scatter(frame, scratch, service);
         }
     }
 }
