@@ -40,6 +40,35 @@ fn refused(folder: &Path, run: &str, says: &[&str]) {
 }
 
 #[test]
+fn a_policy_that_remembers_says_what_it_takes_and_gives() {
+    let folder = command::folder("export-remembers");
+    command::tiny_scenario(&folder);
+    let path = folder.join("tiny.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    // More minibatches than samples: a2c does not cut its rollouts.
+    let settings =
+        "{iterations: 1, algorithm: a2c, minibatches: 1000, recurrent: {sequence: 5}, games: 8";
+    let changed = text.replace("{iterations: 4, games: 8", settings);
+    assert_ne!(changed, text);
+    fs::write(&path, changed).unwrap();
+    for step in ["fit", "train"] {
+        command::run(&folder, &[step, "tiny.yaml"]).expect(0);
+    }
+    let arguments = ["export", "runs/tiny", "--onnx", "p.onnx"];
+    let told = command::run(&folder, &[&arguments[..], &["--output", "json"]].concat()).expect(0);
+    let told: Value = serde_json::from_str(&told.stdout).unwrap();
+    let [askers, numbers] = &told["state"].as_array().unwrap()[..] else {
+        panic!("two sizes: {told}");
+    };
+    let text = command::run(&folder, &arguments).expect(0).stdout;
+    let state = format!("state [batch, {askers}, {numbers}]");
+    assert!(
+        text.contains(&state) && text.contains("state_after"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_trained_policy_is_exported_with_examples_and_the_same_bytes_from_its_bare_files() {
     let folder = trained("export");
     let run = "runs/tiny";
@@ -53,6 +82,7 @@ fn a_trained_policy_is_exported_with_examples_and_the_same_bytes_from_its_bare_f
     ];
     let told = command::run(&folder, &arguments).expect(0);
     let told: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert!(told["state"].is_null(), "nothing is remembered: {told}");
     let model = fs::read(folder.join("new/policy.onnx")).unwrap();
     assert_eq!(fs::read_dir(folder.join("new")).unwrap().count(), 1);
 

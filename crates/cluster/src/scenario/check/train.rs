@@ -22,12 +22,17 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
         let hint = "play fewer games or steps in one iteration";
         findings.push(Finding::new("train.games", message, hint).about("train.steps"));
     }
+    let minibatches = match train.algorithm {
+        // It learns from a rollout as a whole, whatever the setting.
+        Algorithm::A2c => 1,
+        _ => u64::from(train.minibatches),
+    };
     if let Some(recurrent) = train.recurrent {
-        check_sequences(scenario, u64::from(recurrent.sequence.max(1)), findings);
+        let sequence = u64::from(recurrent.sequence.max(1));
+        check_sequences(scenario, sequence, minibatches, findings);
     }
-    let cuts = train.algorithm != Algorithm::A2c;
-    if cuts && u64::from(train.minibatches) > samples {
-        let message = format!("{} minibatches of {samples} samples", train.minibatches);
+    if minibatches > samples {
+        let message = format!("{minibatches} minibatches of {samples} samples");
         let hint = "at most games times steps";
         findings.push(
             Finding::new("train.minibatches", message, hint)
@@ -41,7 +46,12 @@ pub(super) fn check(scenario: &Scenario, findings: &mut Vec<Finding>) {
 }
 
 /// That rollouts have whole sequences, and minibatches some of them.
-fn check_sequences(scenario: &Scenario, sequence: u64, findings: &mut Vec<Finding>) {
+fn check_sequences(
+    scenario: &Scenario,
+    sequence: u64,
+    minibatches: u64,
+    findings: &mut Vec<Finding>,
+) {
     let train = &scenario.train;
     let (games, steps) = (u64::from(train.games), u64::from(train.steps));
     let path = "train.recurrent.sequence";
@@ -52,7 +62,6 @@ fn check_sequences(scenario: &Scenario, sequence: u64, findings: &mut Vec<Findin
         return;
     }
     let sequences = games * (steps / sequence);
-    let minibatches = u64::from(train.minibatches);
     if minibatches > sequences && minibatches <= games * steps {
         let message = format!("{minibatches} minibatches of {sequences} sequences");
         let hint = "at most games times steps over the length of a sequence";
