@@ -2,8 +2,9 @@
 //!
 //! [`Guides`] gives the `moise` crate its vocabulary (subjects are services, features come from
 //! [`ServiceMetrics`] and the scenario, actions are choices of a head) and evaluates the compiled
-//! organization once per game and window, of several games side by side. Which numbers make a queue high or a rate rising is said
-//! by the organization file, not here; see [`vocabulary`] for the words it may use.
+//! organization once per game and window, of several games side by side. Which numbers make a queue
+//! high or a rate rising is said by the organization file, not here; see [`vocabulary`] for the words
+//! it may use.
 
 mod features;
 #[cfg(test)]

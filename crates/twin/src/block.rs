@@ -70,16 +70,15 @@ impl Block {
 
     /// What `service` shows after the window in one game; counts of pods are the caller's.
     pub(crate) fn next(&self, service: usize, lane: usize) -> ServiceMetrics {
-        let [p50, p95, p99] = &self.next.latency_ms;
         ServiceMetrics {
             queued: self.next.queued[lane],
             cpu_millicores: self.next.cpu_millicores[lane],
             memory_mib: self.next.memory_mib[lane],
             in_rate_rps: self.priors[service].inflow[lane],
             out_rate_rps: self.next.out_rate_rps[lane],
-            latency_p50_ms: p50[lane],
-            latency_p95_ms: p95[lane],
-            latency_p99_ms: p99[lane],
+            latency_p50_ms: self.next.latency_p50_ms[lane],
+            latency_p95_ms: self.next.latency_p95_ms[lane],
+            latency_p99_ms: self.next.latency_p99_ms[lane],
             errors_ps: self.next.errors_ps[lane],
             ..ServiceMetrics::MISSING
         }
@@ -208,7 +207,7 @@ mod tests {
         noise::Noise,
         physics::{Calibration, INFLOW_INPUTS, InflowModel, Physics},
         plan::{Link, Nodes, Plan, ServicePlan},
-        pods::{PodHazards, Pods},
+        pods::{Change, PodHazards, Pods},
     };
 
     const SERVICES: usize = 3;
@@ -294,14 +293,17 @@ mod tests {
                 payload: 1.0 + dice.uniform(),
                 ..Given::default()
             });
-            let ready_at_start = pods.map(|p| p.ready);
+            let changes = pods.map(|p| Change {
+                ready_at_start: p.ready,
+                restarts: 0.0,
+            });
             let game = Instant {
                 earlier: &earlier,
                 now: &now,
                 desired: &[3; SERVICES],
                 given: &given,
                 pods: &pods,
-                ready_at_start: &ready_at_start,
+                changes: &changes,
                 nodes: Nodes {
                     count: 2.0,
                     millicores: 9000.0 * dice.uniform(),
@@ -360,7 +362,7 @@ mod tests {
                 numbers.extend(bits(&[
                     next.queued[0],
                     next.errors_ps[0],
-                    next.latency_ms[2][0],
+                    next.latency_p99_ms[0],
                 ]));
                 alone.push(numbers);
             }

@@ -36,7 +36,6 @@ pub(crate) trait Dynamics: Sync {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) changes: Vec<crate::pods::Change>,
-    pub(crate) ready_at_start: Vec<f32>,
     pub(crate) blocks: Vec<crate::block::Block>,
     pub(crate) x: Vec<f32>,
     pub(crate) y: Vec<f32>,

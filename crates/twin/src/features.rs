@@ -11,7 +11,7 @@
 use karma_cluster::ServiceMetrics;
 
 use crate::{
-    lanes::{Column, Metrics, Situation, Station, column},
+    lanes::{Column, Metrics, Situation, Station, column, columns},
     math::{between, exp_m1, ln_1p},
     physics::{Physics, Prior, known},
     plan::ServicePlan,
@@ -69,27 +69,19 @@ fn logs<const L: usize>(values: &Column<L>) -> Column<L> {
     column!(|i| log(values[i]))
 }
 
-/// What a prediction restores to: a service's metrics, within physical bounds. Counts of pods are the
-/// caller's.
-#[derive(Clone, Debug)]
-pub(crate) struct Restored<const L: usize> {
-    pub(crate) queued: Column<L>,
-    pub(crate) cpu_millicores: Column<L>,
-    pub(crate) memory_mib: Column<L>,
-    pub(crate) out_rate_rps: Column<L>,
-    pub(crate) latency_ms: [Column<L>; 3],
-    pub(crate) errors_ps: Column<L>,
-}
-
-impl<const L: usize> Restored<L> {
-    pub(crate) const ZERO: Self = Self {
-        queued: [0.0; L],
-        cpu_millicores: [0.0; L],
-        memory_mib: [0.0; L],
-        out_rate_rps: [0.0; L],
-        latency_ms: [[0.0; L]; 3],
-        errors_ps: [0.0; L],
-    };
+columns! {
+    /// What a prediction restores to: a service's metrics, within physical bounds. Arrivals and counts
+    /// of pods are the caller's.
+    Restored {
+        queued,
+        cpu_millicores,
+        memory_mib,
+        out_rate_rps,
+        latency_p50_ms,
+        latency_p95_ms,
+        latency_p99_ms,
+        errors_ps,
+    }
 }
 
 /// Back from the space of residuals to metrics.
@@ -119,41 +111,37 @@ pub(crate) fn restore<const L: usize>(
         out.cpu_millicores[i] = between(y[1][i], 0.0, most_cpu);
         out.memory_mib[i] = y[2][i].max(0.0);
         out.out_rate_rps[i] = between(y[3][i], 0.0, reachable);
-        out.latency_ms[0][i] = p50;
-        out.latency_ms[1][i] = p95;
-        out.latency_ms[2][i] = p99;
+        out.latency_p50_ms[i] = p50;
+        out.latency_p95_ms[i] = p95;
+        out.latency_p99_ms[i] = p99;
         out.errors_ps[i] = exp_m1(y[7][i]).min(reachable);
     }
     out
 }
 
-/// What the services that a service calls, and those that call it, have in store for it.
-struct Neighbours<const L: usize> {
-    /// Callees: highest expected utilization, least share answered, longest queue, mean latency and
-    /// latency now, ms, most errors now.
-    utilization: Column<L>,
-    good: Column<L>,
-    queued: Column<L>,
-    latency_ms: Column<L>,
-    latency_now_ms: Column<L>,
-    errors_now: Column<L>,
-    /// Callers: highest expected utilization, longest wait, s.
-    upstream: Column<L>,
-    waited_s: Column<L>,
+columns! {
+    /// What the services that a service calls, and those that call it, have in store for it.
+    Neighbours {
+        /// Callees: highest expected utilization, least share answered, longest queue, mean latency
+        /// and latency now, ms, most errors now.
+        utilization,
+        good,
+        queued,
+        latency_ms,
+        latency_now_ms,
+        errors_now,
+        /// Callers: highest expected utilization, longest wait, s.
+        upstream,
+        waited_s,
+    }
 }
 
 impl<const L: usize> Neighbours<L> {
     #[inline(always)]
     fn of(plan: &ServicePlan, s: &Situation<L>, priors: &[Prior<L>]) -> Self {
         let mut n = Self {
-            utilization: [0.0; L],
             good: [1.0; L],
-            queued: [0.0; L],
-            latency_ms: [0.0; L],
-            latency_now_ms: [0.0; L],
-            errors_now: [0.0; L],
-            upstream: [0.0; L],
-            waited_s: [0.0; L],
+            ..Self::ZERO
         };
         for link in &plan.calls {
             n.add_callee(

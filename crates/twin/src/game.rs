@@ -19,15 +19,16 @@ use crate::{
     dynamics::{Dynamics, Frame, Scratch},
     episode::Episode,
     given::Given,
+    lanes::LANES,
     model::Twin,
     neural::Model,
     plan::Nodes,
     pods::Pods,
 };
 
-/// Games that step together on one thread, and pass through one network. Fixed, so that results do
-/// not depend on threads; small, so that as many threads as a machine has find some.
-const CHUNK: usize = 16;
+/// Games that step together on one thread, side by side, and pass through one network. Fixed, so that
+/// results do not depend on threads; small, so that as many threads as a machine has find some.
+pub const CHUNK: usize = LANES;
 
 /// Share of a window without scrapes from which on nothing was measured.
 const BLIND: f32 = 0.6;

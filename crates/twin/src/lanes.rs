@@ -8,7 +8,11 @@
 
 use karma_cluster::ServiceMetrics;
 
-use crate::{given::Given, plan::Nodes, pods::Pods};
+use crate::{
+    given::Given,
+    plan::Nodes,
+    pods::{Change, Pods},
+};
 
 /// Games that are computed together.
 pub(crate) const LANES: usize = 16;
@@ -28,18 +32,23 @@ macro_rules! column {
 }
 pub(crate) use column;
 
-/// Columns of the fields of a struct.
+/// A struct of columns; `of` another struct, that one's fields in columns.
 macro_rules! columns {
-    ($(#[$doc:meta])* $name:ident of $row:ident { $($field:ident),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub(crate) struct $name<const L: usize> {
-            $(pub(crate) $field: Column<L>),+
+            $($(#[$of_field])* pub(crate) $field: Column<L>),+
         }
 
         impl<const L: usize> $name<L> {
             pub(crate) const ZERO: Self = Self { $($field: [0.0; L]),+ };
+        }
+    };
+    ($(#[$doc:meta])* $name:ident of $row:ident { $($field:ident),+ $(,)? }) => {
+        columns! { $(#[$doc])* $name { $($field),+ } }
 
+        impl<const L: usize> $name<L> {
             /// Fills one lane.
             #[inline(always)]
             fn set(&mut self, lane: usize, row: &$row) {
@@ -48,6 +57,7 @@ macro_rules! columns {
         }
     };
 }
+pub(crate) use columns;
 
 columns! {
     /// [`ServiceMetrics`] in columns.
@@ -93,15 +103,16 @@ columns! {
     }
 }
 
-/// Pods at the end of the window in columns, and ready ones right after the action.
-#[derive(Clone, Debug)]
-pub(crate) struct PodCounts<const L: usize> {
-    pub(crate) ready: Column<L>,
-    pub(crate) pending: Column<L>,
-    pub(crate) failed: Column<L>,
-    /// Those that hold room on a node.
-    pub(crate) placed: Column<L>,
-    pub(crate) ready_at_start: Column<L>,
+columns! {
+    /// Pods at the end of the window in columns, and ready ones right after the action.
+    PodCounts {
+        ready,
+        pending,
+        failed,
+        /// Those that hold room on a node.
+        placed,
+        ready_at_start,
+    }
 }
 
 /// One service of `L` games.
@@ -130,9 +141,9 @@ pub(crate) struct Instant<'a> {
     pub(crate) now: &'a [ServiceMetrics],
     pub(crate) desired: &'a [u32],
     pub(crate) given: &'a [Given],
-    /// Pods at the end of the window, and ready ones right after the action.
+    /// Pods at the end of the window, and what it did to them.
     pub(crate) pods: &'a [Pods],
-    pub(crate) ready_at_start: &'a [f32],
+    pub(crate) changes: &'a [Change],
     pub(crate) nodes: Nodes,
 }
 
@@ -142,13 +153,7 @@ impl<const L: usize> Station<L> {
         now: Metrics::ZERO,
         desired: [0.0; L],
         given: Faults::ZERO,
-        pods: PodCounts {
-            ready: [0.0; L],
-            pending: [0.0; L],
-            failed: [0.0; L],
-            placed: [0.0; L],
-            ready_at_start: [0.0; L],
-        },
+        pods: PodCounts::ZERO,
     };
 }
 
@@ -175,7 +180,7 @@ impl<const L: usize> Situation<L> {
             counts.pending[lane] = pending;
             counts.failed[lane] = failed;
             counts.placed[lane] = pods.ready + failed + pending - pods.unscheduled;
-            counts.ready_at_start[lane] = game.ready_at_start[service];
+            counts.ready_at_start[lane] = game.changes[service].ready_at_start;
         }
         self.millicores[lane] = game.nodes.millicores;
     }

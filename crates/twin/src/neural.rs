@@ -101,20 +101,11 @@ impl Model {
     fn gather(&self, frame: &mut Frame<'_>, scratch: &mut Scratch) {
         let plan = &self.physics.plan;
         let services = plan.len();
-        let hazards: [pods::PodHazards; MAX_INLINE] =
-            std::array::from_fn(|i| self.physics.services[i.min(services - 1)].hazards);
-        let long: Vec<pods::PodHazards>;
-        let hazards = if services <= MAX_INLINE {
-            &hazards[..services]
-        } else {
-            long = self.physics.services.iter().map(|s| s.hazards).collect();
-            &long
-        };
         for game in 0..frame.nodes.len() {
             let span = game * services..(game + 1) * services;
             pods::advance(
                 &plan.services,
-                hazards,
+                self.physics.hazards(),
                 frame.nodes[game],
                 &mut frame.pods[span.clone()],
                 &frame.desired[span.clone()],
@@ -122,9 +113,6 @@ impl Model {
                 frame.dice.as_deref_mut().map(|dice| &mut dice[game]),
                 &mut scratch.changes[span.clone()],
             );
-            for at in span.clone() {
-                scratch.ready_at_start[at] = scratch.changes[at].ready_at_start;
-            }
             let (block, lane) = (&mut scratch.blocks[game / LANES], game % LANES);
             block.situation.set(
                 lane,
@@ -134,7 +122,7 @@ impl Model {
                     desired: &frame.desired[span.clone()],
                     given: &frame.given[span.clone()],
                     pods: &frame.pods[span.clone()],
-                    ready_at_start: &scratch.ready_at_start[span.clone()],
+                    changes: &scratch.changes[span.clone()],
                     nodes: frame.nodes[game],
                 },
             );
@@ -198,9 +186,6 @@ impl Model {
     }
 }
 
-/// Services whose hazards are kept on the stack.
-const MAX_INLINE: usize = 16;
-
 impl Scalers {
     /// Standardizes rows of inputs, one per lane; what is missing becomes the mean.
     #[inline(always)]
@@ -222,7 +207,6 @@ impl Scratch {
         let (cells, outputs) = (games * services, games * 2 * OUTPUTS);
         if self.changes.len() < cells || self.y.len() < outputs {
             self.changes.resize(cells, pods::Change::default());
-            self.ready_at_start.resize(cells, 0.0);
             self.x.resize(games * model.inputs(), 0.0);
             self.y.resize(outputs, 0.0);
             self.y_member.resize(outputs, 0.0);

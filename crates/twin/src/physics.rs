@@ -114,6 +114,11 @@ pub(crate) fn known(value: f32, otherwise: f32) -> f32 {
 }
 
 impl Physics {
+    /// How pods of every service behave.
+    pub(crate) fn hazards(&self) -> impl Iterator<Item = &PodHazards> {
+        self.services.iter().map(|service| &service.hazards)
+    }
+
     /// The whole prediction. `inflow` holds measured arrivals of every service; NaN where they follow
     /// from callers.
     #[inline(always)]

@@ -217,14 +217,14 @@ pub(crate) fn act(plans: &[ServicePlan], nodes: Nodes, pods: &mut [Pods], desire
     place(plans, nodes, pods);
 }
 
-/// Lets one window pass for the pods of one game. `desired` and `given` hold one entry per service.
+/// Lets one window pass for the pods of one game. All hold one entry per service.
 #[expect(
     clippy::too_many_arguments,
     reason = "parts of one game, borrowed apart"
 )]
-pub(crate) fn advance(
+pub(crate) fn advance<'h>(
     plans: &[ServicePlan],
-    hazards: &[PodHazards],
+    hazards: impl Iterator<Item = &'h PodHazards>,
     nodes: Nodes,
     pods: &mut [Pods],
     desired: &[u32],
@@ -233,8 +233,8 @@ pub(crate) fn advance(
     changes: &mut [Change],
 ) {
     act(plans, nodes, pods, desired);
-    for (service, pods) in pods.iter_mut().enumerate() {
-        let (hazards, given) = (&hazards[service], &given[service]);
+    for (service, (pods, hazards)) in pods.iter_mut().zip(hazards).enumerate() {
+        let given = &given[service];
         let ready_at_start = pods.ready;
         pods.start(hazards, dice.as_deref_mut());
         if given.kills > 0.0 {
@@ -276,7 +276,7 @@ mod tests {
         let mut dice = Dice(3);
         advance(
             &[plan()],
-            &[HAZARDS],
+            std::iter::once(&HAZARDS),
             nodes,
             std::slice::from_mut(pods),
             &[desired],

@@ -23,7 +23,6 @@ pub(crate) struct Transition<'a> {
 /// Calls `visit` with every transition of `run`.
 pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&Transition<'_>)) {
     let nodes = physics.plan.nodes_of(run.context.as_deref());
-    let hazards: Vec<_> = physics.services.iter().map(|s| s.hazards).collect();
     let mut pods: Vec<Pods> = run
         .at(0)
         .iter()
@@ -38,7 +37,6 @@ pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&T
     let mut before = pods.clone();
     let mut expected = pods.clone();
     let mut changes = vec![Change::default(); run.services];
-    let mut ready_at_start = vec![0.0; run.services];
     let mut desired = Vec::new();
     for t in 0..run.len().saturating_sub(1) {
         let (next, given) = (run.at(t + 1), run.given(t + 1));
@@ -47,7 +45,7 @@ pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&T
         expected.copy_from_slice(&pods);
         pods::advance(
             &physics.plan.services,
-            &hazards,
+            physics.hazards(),
             nodes,
             &mut expected,
             &desired,
@@ -61,7 +59,6 @@ pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&T
             if m.replicas_ready.is_nan() || m.replicas_pending.is_nan() {
                 // Not seen: what was to be expected.
                 *pods = expected[service];
-                ready_at_start[service] = changes[service].ready_at_start;
                 continue;
             }
             let seen = Seen {
@@ -73,7 +70,7 @@ pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&T
                     m.replicas_failed
                 },
             };
-            ready_at_start[service] = pods.follow(&given[service], seen);
+            changes[service].ready_at_start = pods.follow(&given[service], seen);
         }
         visit(&Transition {
             t,
@@ -83,7 +80,7 @@ pub(crate) fn transitions(physics: &Physics, run: &Run, mut visit: impl FnMut(&T
                 desired: &desired,
                 given,
                 pods: &pods,
-                ready_at_start: &ready_at_start,
+                changes: &changes,
                 nodes,
             },
             next,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use karma_cluster::{ActionSpace, Encoder, Scenario, action::CHOICES, reward::RewardModel};
 use karma_nn::{Heads, Mlp};
-use karma_twin::{Assault, Games, GamesSnapshot, Twin};
+use karma_twin::{Assault, Games, GamesSnapshot, Twin, game::CHUNK as LANES};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,9 +12,6 @@ use super::{
     env::{Outcome, SnapshotError, VecEnv},
 };
 use crate::{Guides, ground::History};
-
-/// Games that guides are asked about at a time.
-const LANES: usize = 16;
 
 /// Games of the twin, seen through the encoder, steered through guides, paid by the reward model.
 #[derive(Clone, Debug)]
