@@ -15,11 +15,34 @@ use crate::mlp::Activation;
 /// Rows of the tiles of six-row levels in panels whose height six does not divide.
 pub(super) const LOW_ROWS: usize = 4;
 
+/// Terms that one turn of a product's loop adds. Where another thread shares the core, every
+/// instruction beside the arithmetic costs time.
+const TERMS: usize = 4;
+
+/// Adds the products of every number with every line to `sums`.
+#[inline(always)]
+fn add_term<S: Simd, const R: usize, const L: usize>(
+    x: [f32; R],
+    lines: [&Line; L],
+    sums: &mut [[S::V; R]; L],
+) {
+    let mut values = [S::splat(0.0); L];
+    for l in 0..L {
+        values[l] = S::load(lines[l]);
+    }
+    for r in 0..R {
+        let x = S::splat(x[r]);
+        for l in 0..L {
+            sums[l][r] = S::fma(x, values[l], sums[l][r]);
+        }
+    }
+}
+
 /// What happens to the sums of a product before they are stored. A trait and not a closure, because
 /// closures are not certain to be inlined.
 trait Epilogue<S: Simd> {
-    /// Stores `value`, the sum of line `line` and row `row`; `at` is its place in the panels.
-    fn store(&mut self, at: usize, value: S::V);
+    /// Stores the sums of `R` rows of a line; `at` is the place of the first in the panels.
+    fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]);
 }
 
 /// Stores sums as they are.
@@ -27,8 +50,11 @@ struct Linear<'a>(&'a mut [Line]);
 
 impl<S: Simd> Epilogue<S> for Linear<'_> {
     #[inline(always)]
-    fn store(&mut self, at: usize, value: S::V) {
-        S::store(value, &mut self.0[at]);
+    fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]) {
+        let y = &mut self.0[at..][..R];
+        for r in 0..R {
+            S::store(sums[r], &mut y[r]);
+        }
     }
 }
 
@@ -37,8 +63,11 @@ struct Tanh<'a>(&'a mut [Line]);
 
 impl<S: Simd> Epilogue<S> for Tanh<'_> {
     #[inline(always)]
-    fn store(&mut self, at: usize, value: S::V) {
-        S::store(math::tanh::<S>(value), &mut self.0[at]);
+    fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]) {
+        let y = &mut self.0[at..][..R];
+        for r in 0..R {
+            S::store(math::tanh::<S>(sums[r]), &mut y[r]);
+        }
     }
 }
 
@@ -47,8 +76,11 @@ struct Relu<'a>(&'a mut [Line]);
 
 impl<S: Simd> Epilogue<S> for Relu<'_> {
     #[inline(always)]
-    fn store(&mut self, at: usize, value: S::V) {
-        S::store(S::max(S::splat(0.0), value), &mut self.0[at]);
+    fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]) {
+        let y = &mut self.0[at..][..R];
+        for r in 0..R {
+            S::store(S::max(S::splat(0.0), sums[r]), &mut y[r]);
+        }
     }
 }
 
@@ -57,10 +89,13 @@ struct TanhSlope<'a>(&'a [Line], &'a mut [Line]);
 
 impl<S: Simd> Epilogue<S> for TanhSlope<'_> {
     #[inline(always)]
-    fn store(&mut self, at: usize, value: S::V) {
-        let h = S::load(&self.0[at]);
-        let slope = S::sub(S::splat(1.0), S::mul(h, h));
-        S::store(S::mul(value, slope), &mut self.1[at]);
+    fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]) {
+        let (h, dx) = (&self.0[at..][..R], &mut self.1[at..][..R]);
+        for r in 0..R {
+            let h = S::load(&h[r]);
+            let slope = S::sub(S::splat(1.0), S::mul(h, h));
+            S::store(S::mul(sums[r], slope), &mut dx[r]);
+        }
     }
 }
 
@@ -69,9 +104,12 @@ struct ReluSlope<'a>(&'a [Line], &'a mut [Line]);
 
 impl<S: Simd> Epilogue<S> for ReluSlope<'_> {
     #[inline(always)]
-    fn store(&mut self, at: usize, value: S::V) {
-        let slope = S::positive(S::load(&self.0[at]));
-        S::store(S::mul(value, slope), &mut self.1[at]);
+    fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]) {
+        let (h, dx) = (&self.0[at..][..R], &mut self.1[at..][..R]);
+        for r in 0..R {
+            let slope = S::positive(S::load(&h[r]));
+            S::store(S::mul(sums[r], slope), &mut dx[r]);
+        }
     }
 }
 
@@ -85,6 +123,25 @@ struct Product<'a> {
     biases: &'a [Line],
 }
 
+/// Adds to `sums` what lane `lane` of the rows `x` contributes.
+#[inline(always)]
+fn add_lane<S: Simd, const R: usize, const L: usize>(
+    x: &[Line],
+    lane: usize,
+    weights: &[&[Line]; L],
+    sums: &mut [[S::V; R]; L],
+) {
+    let mut column = [0.0; R];
+    for r in 0..R {
+        column[r] = x[r].0[lane];
+    }
+    let mut lines = [&Line::ZERO; L];
+    for l in 0..L {
+        lines[l] = &weights[l][lane];
+    }
+    add_term::<S, R, L>(column, lines, sums);
+}
+
 impl Product<'_> {
     /// One tall strip, `L` lines wide from `line` on, in register tiles of `R` rows.
     #[inline(always)]
@@ -93,48 +150,47 @@ impl Product<'_> {
         line: usize,
         epilogue: &mut impl Epilogue<S>,
     ) {
+        let whole = self.inputs / LANES * LANES;
         let mut start = [S::splat(0.0); L];
-        let mut panels = [self.weights; L];
+        let (mut weights, mut rest) = ([self.weights; L], [self.weights; L]);
         for l in 0..L {
-            panels[l] = &self.weights[(line + l) * self.inputs..(line + l + 1) * self.inputs];
+            let panel = &self.weights[(line + l) * self.inputs..][..self.inputs];
+            (weights[l], rest[l]) = panel.split_at(whole);
             if !self.biases.is_empty() {
                 start[l] = S::load(&self.biases[line + l]);
             }
         }
         let mut row = 0;
         while row < self.rows {
-            let mut sums = [start; R];
-            let mut first = 0;
-            while first < self.inputs {
-                let lanes = if self.inputs - first < LANES {
-                    self.inputs - first
-                } else {
-                    LANES
-                };
-                let at = first / LANES * self.rows + row;
-                let x = &self.x[at..at + R];
-                let mut weights = panels;
-                for l in 0..L {
-                    weights[l] = &panels[l][first..first + lanes];
-                }
-                for lane in 0..lanes {
-                    let mut line = [S::splat(0.0); L];
-                    for l in 0..L {
-                        line[l] = S::load(&weights[l][lane]);
-                    }
-                    for r in 0..R {
-                        let x = S::splat(x[r].0[lane]);
-                        for l in 0..L {
-                            sums[r][l] = S::fma(x, line[l], sums[r][l]);
-                        }
-                    }
-                }
-                first += LANES;
+            let mut sums = [[S::splat(0.0); R]; L];
+            for l in 0..L {
+                sums[l] = [start[l]; R];
             }
-            for r in 0..R {
+            let mut panels = self.x.chunks_exact(self.rows);
+            let mut input = 0;
+            while input < whole
+                && let Some(x) = panels.next()
+            {
+                let x = &x[row..row + R];
+                let mut lines = weights;
                 for l in 0..L {
-                    epilogue.store((line + l) * self.rows + row + r, sums[r][l]);
+                    lines[l] = &weights[l][input..][..LANES];
                 }
+                for turn in 0..LANES / TERMS {
+                    for term in 0..TERMS {
+                        add_lane::<S, R, L>(x, turn * TERMS + term, &lines, &mut sums);
+                    }
+                }
+                input += LANES;
+            }
+            if let Some(x) = panels.next() {
+                let x = &x[row..row + R];
+                for lane in 0..self.inputs - whole {
+                    add_lane::<S, R, L>(x, lane, &rest, &mut sums);
+                }
+            }
+            for l in 0..L {
+                epilogue.store((line + l) * self.rows + row, sums[l]);
             }
             row += R;
         }
@@ -225,6 +281,19 @@ struct Outer<'a> {
     dw: &'a mut [Line],
 }
 
+/// Adds to `sums` what one row contributes: `R` lanes of `x` from `first` on times its `lines`.
+#[inline(always)]
+fn add_lanes<S: Simd, const R: usize, const L: usize>(
+    x: &Line,
+    first: usize,
+    lines: [&Line; L],
+    sums: &mut [[S::V; R]; L],
+) {
+    let mut column = [0.0; R];
+    column.copy_from_slice(&x.0[first..first + R]);
+    add_term::<S, R, L>(column, lines, sums);
+}
+
 impl Outer<'_> {
     /// `R` inputs from lane `first` of `panel` on against `L` lines of outputs from `line` on.
     #[inline(always)]
@@ -235,30 +304,33 @@ impl Outer<'_> {
         line: usize,
     ) {
         assert!(first + R <= LANES);
-        let x = &self.x[panel * self.rows..(panel + 1) * self.rows];
-        let mut dy = [self.dy; L];
+        let (x, x_rest) = self.x[panel * self.rows..][..self.rows].as_chunks::<TERMS>();
+        let (mut dy, mut dy_rest) = ([x; L], [x_rest; L]);
         for l in 0..L {
-            dy[l] = &self.dy[(line + l) * self.rows..(line + l + 1) * self.rows];
+            (dy[l], dy_rest[l]) = self.dy[(line + l) * self.rows..][..self.rows].as_chunks();
         }
-        let mut sums = [[S::splat(0.0); L]; R];
-        for row in 0..x.len() {
-            let mut line = [S::splat(0.0); L];
-            for l in 0..L {
-                line[l] = S::load(&dy[l][row]);
-            }
-            let x = &x[row].0[first..first + R];
-            for r in 0..R {
-                let x = S::splat(x[r]);
+        let mut sums = [[S::splat(0.0); R]; L];
+        for turn in 0..x.len() {
+            for term in 0..TERMS {
+                let mut lines = [&Line::ZERO; L];
                 for l in 0..L {
-                    sums[r][l] = S::fma(x, line[l], sums[r][l]);
+                    lines[l] = &dy[l][turn][term];
                 }
+                add_lanes::<S, R, L>(&x[turn][term], first, lines, &mut sums);
             }
+        }
+        for row in 0..x_rest.len() {
+            let mut lines = [&Line::ZERO; L];
+            for l in 0..L {
+                lines[l] = &dy_rest[l][row];
+            }
+            add_lanes::<S, R, L>(&x_rest[row], first, lines, &mut sums);
         }
         for r in 0..R {
             for l in 0..L {
                 let at = (line + l) * self.inputs + panel * LANES + first + r;
                 let at = &mut self.dw[at];
-                S::store(S::add(S::load(at), sums[r][l]), at);
+                S::store(S::add(S::load(at), sums[l][r]), at);
             }
         }
     }
