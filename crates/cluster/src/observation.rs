@@ -5,9 +5,11 @@
 //! files; it is never 0. The [`Encoder`] turns the newest two windows into the numbers that a
 //! policy reads; training, evaluation and the controller all call it.
 
+mod encoder;
+
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::Scenario;
+pub use self::encoder::Encoder;
 
 /// One service over one window. NaN means not measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,144 +205,4 @@ pub struct Observation {
     pub pods: Vec<Vec<PodObservation>>,
     /// Seconds since the newest scrape of each service; infinite before the first.
     pub metrics_age_s: Vec<f64>,
-}
-
-/// The one encoder of observations.
-///
-/// For each service [`Encoder::PER_SERVICE`] numbers, roughly in [-1, 3]: shares of the replica
-/// bound, logarithms of load against declared capacity, latency against the SLO, differences to the
-/// window before, and whether the metrics were measured at all.
-#[derive(Clone, Debug)]
-pub struct Encoder {
-    scales: Vec<ServiceScale>,
-    slo_ms: f32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct ServiceScale {
-    max_replicas: f32,
-    rate_per_replica: f32,
-    cpu_request_millicores: f32,
-    memory_request_mib: f32,
-}
-
-impl Encoder {
-    /// Numbers per service.
-    pub const PER_SERVICE: usize = 18;
-
-    /// Names of the numbers of one service, in order, for those who read an encoded observation
-    /// elsewhere. `log` is the logarithm of 1 plus a share, `change` the difference to the window
-    /// before; shares are of the replica bound, requests, capacity or SLO.
-    pub const NAMES: [&'static str; Self::PER_SERVICE] = [
-        "replicas_desired_share",
-        "replicas_ready_share",
-        "replicas_pending_share",
-        "replicas_failed_share",
-        "backlog_log",
-        "cpu_share",
-        "memory_share",
-        "load_share",
-        "in_rate_share",
-        "out_rate_share",
-        "latency_p50_log",
-        "latency_p95_log",
-        "latency_p99_log",
-        "error_share",
-        "restarts",
-        "load_change",
-        "backlog_change",
-        "is_measured",
-    ];
-
-    /// Takes the scales (bounds, requests, declared rate, SLO) from the scenario.
-    #[must_use]
-    pub fn new(scenario: &Scenario) -> Self {
-        let scales = scenario
-            .services
-            .iter()
-            .map(|service| ServiceScale {
-                max_replicas: service.replicas.max as f32,
-                rate_per_replica: service.rate_per_replica as f32,
-                cpu_request_millicores: service.cpu_request.millicores() as f32,
-                memory_request_mib: service.memory_request.mebibytes() as f32,
-            })
-            .collect();
-        Self {
-            scales,
-            slo_ms: (scenario.slo.latency.seconds() * 1000.0) as f32,
-        }
-    }
-
-    /// Length of an encoded observation: services × [`Self::PER_SERVICE`].
-    #[must_use]
-    pub fn width(&self) -> usize {
-        self.scales.len() * Self::PER_SERVICE
-    }
-
-    /// Encodes the newest window with the one before it into `out` (length [`Self::width`]).
-    ///
-    /// Both slices hold one entry per service. In the first window pass the same slice twice.
-    ///
-    /// # Panics
-    /// If a length does not match the scenario.
-    pub fn encode(&self, before: &[ServiceMetrics], now: &[ServiceMetrics], out: &mut [f32]) {
-        assert!(
-            before.len() == self.scales.len()
-                && now.len() == self.scales.len()
-                && out.len() == self.width(),
-            "an observation has one entry per service of the scenario"
-        );
-        for (((scale, before), now), out) in self
-            .scales
-            .iter()
-            .zip(before)
-            .zip(now)
-            .zip(out.chunks_exact_mut(Self::PER_SERVICE))
-        {
-            self.encode_service(scale, before, now, out);
-        }
-    }
-
-    fn encode_service(
-        &self,
-        scale: &ServiceScale,
-        before: &ServiceMetrics,
-        now: &ServiceMetrics,
-        out: &mut [f32],
-    ) {
-        let ready = now.replicas_ready.max(1.0);
-        let capacity = scale.rate_per_replica * ready;
-        let load = |m: &ServiceMetrics| m.in_rate_rps / scale.rate_per_replica / scale.max_replicas;
-        let backlog = |m: &ServiceMetrics| (m.queued / scale.rate_per_replica).max(0.0).ln_1p();
-        let latency = |ms: f32| (ms / self.slo_ms).max(0.0).ln_1p();
-        // In the order of NAMES.
-        let features = [
-            now.replicas_desired / scale.max_replicas,
-            now.replicas_ready / scale.max_replicas,
-            now.replicas_pending / scale.max_replicas,
-            now.replicas_failed / scale.max_replicas,
-            backlog(now),
-            now.cpu_millicores / (scale.cpu_request_millicores * ready),
-            now.memory_mib / (scale.memory_request_mib * ready),
-            load(now),
-            (now.in_rate_rps / capacity).min(4.0),
-            (now.out_rate_rps / capacity).min(4.0),
-            latency(now.latency_p50_ms),
-            latency(now.latency_p95_ms),
-            latency(now.latency_p99_ms),
-            now.errors_ps / now.in_rate_rps.max(1.0),
-            now.restarts.min(4.0),
-            load(now) - load(before),
-            backlog(now) - backlog(before),
-            // Whether the service was scraped at all; the other zeros then mean "unknown".
-            if now.in_rate_rps.is_nan() { 0.0 } else { 1.0 },
-        ];
-        for (out, feature) in out.iter_mut().zip(features) {
-            *out = if feature.is_finite() {
-                feature.clamp(-4.0, 4.0)
-            } else {
-                0.0
-            };
-        }
-    }
 }
