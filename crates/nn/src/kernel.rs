@@ -8,9 +8,11 @@ mod dense;
 mod gru;
 mod heads;
 mod math;
+mod panels;
 mod simd;
 
 use crate::mlp::Activation;
+pub(crate) use panels::unpack_row;
 
 /// Numbers in a [`Line`].
 pub const LANES: usize = 16;
@@ -168,7 +170,10 @@ dispatch! {
     ) = dense::weight_gradient;
 
     /// Writes `row` into row `r` of panels of height `rows`; lanes beyond it become zero.
-    pub(crate) fn pack_row(row: &[f32], r: usize, rows: usize, panels: &mut [Line]) = dense::pack_row;
+    pub(crate) fn pack_row(row: &[f32], r: usize, rows: usize, panels: &mut [Line]) = panels::pack_row;
+
+    /// Lane `c` of line `r` becomes lane `r` of line `c`.
+    pub fn transpose(from: &[Line; LANES], into: &mut [Line; LANES]) = panels::transpose;
 
     /// One step of Adam; see the body for the factors.
     pub(crate) fn adam(
@@ -288,17 +293,6 @@ pub fn prefetch<T>(values: &[T]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = values;
-}
-
-/// The inverse of [`Level::pack_row`].
-pub(crate) fn unpack_row(panels: &[Line], r: usize, rows: usize, row: &mut [f32]) {
-    let (whole, rest) = row.as_chunks_mut::<LANES>();
-    for (panel, values) in whole.iter_mut().enumerate() {
-        *values = panels[panel * rows + r].0;
-    }
-    if !rest.is_empty() {
-        rest.copy_from_slice(&panels[whole.len() * rows + r].0[..rest.len()]);
-    }
 }
 
 /// Measures the machine's peak of fused multiply-adds with independent chains in registers, on this

@@ -328,14 +328,55 @@ impl Mlp {
             for (row, x) in x.chunks_exact(self.shape.inputs).enumerate() {
                 self.level.pack_row(x, row, height, &mut scratch.layers[0]);
             }
-            for layer in 0..self.layers() {
-                let (below, above) = scratch.layers.split_at_mut(layer + 1);
-                self.run_layer(layer, &below[layer], height, &mut above[0]);
-            }
+            self.run_layers(height, scratch);
             let last = &scratch.layers[self.layers()];
             for (row, out) in out.chunks_exact_mut(self.shape.outputs).enumerate() {
                 unpack_row(last, row, height, out);
             }
+        }
+    }
+
+    /// As [`Self::forward`], some of sixteen rows that lie in panels: number `c` of row `r` is lane
+    /// `c % 16` of line `c / 16 · 16 + r`, in `x` and in `out`. Only `rows` are read and written.
+    ///
+    /// # Panics
+    /// If lengths do not match, or the network remembers.
+    pub fn forward_panels(
+        &self,
+        x: &[Line],
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        out: &mut [Line],
+    ) {
+        let panels = |width: usize| width.div_ceil(LANES) * LANES;
+        assert!(
+            x.len() == panels(self.shape.inputs)
+                && out.len() == panels(self.shape.outputs)
+                && rows.end <= LANES,
+            "sixteen rows of the network's width"
+        );
+        assert!(!self.shape.recurrent, "a state goes with every row");
+        if rows.is_empty() {
+            return;
+        }
+        scratch.fit(self);
+        let (count, height) = (rows.len(), self.level.height(rows.len()));
+        let inside = scratch.layers[0].chunks_exact_mut(height);
+        for (inside, x) in inside.zip(x.chunks_exact(LANES)) {
+            inside[..count].copy_from_slice(&x[rows.clone()]);
+        }
+        self.run_layers(height, scratch);
+        let inside = scratch.layers[self.layers()].chunks_exact(height);
+        for (inside, out) in inside.zip(out.chunks_exact_mut(LANES)) {
+            out[rows.clone()].copy_from_slice(&inside[..count]);
+        }
+    }
+
+    /// Takes panels of height `height` through all layers.
+    fn run_layers(&self, height: usize, scratch: &mut Scratch) {
+        for layer in 0..self.layers() {
+            let (below, above) = scratch.layers.split_at_mut(layer + 1);
+            self.run_layer(layer, &below[layer], height, &mut above[0]);
         }
     }
 

@@ -2,7 +2,10 @@
 //! its answer comes to. Each step here is compiled once per instruction set.
 
 use karma_cluster::ServiceMetrics;
-use karma_nn::kernel::Work;
+use karma_nn::{
+    Level,
+    kernel::{Line, Work},
+};
 
 use crate::{
     features::{self, FEATURES, OUTPUTS, Restored},
@@ -106,13 +109,14 @@ impl Work for Expect<'_> {
     }
 }
 
-/// Renews the prior of a service from what its callers were predicted to forward, and writes the
-/// network's rows, one per game that `x` has room for.
+/// Renews the prior of a service from what its callers were predicted to forward, and writes what
+/// the network reads of every game into the panels `x`.
 pub(crate) struct Prepare<'a> {
     pub(crate) model: &'a Model,
+    pub(crate) level: Level,
     pub(crate) service: usize,
     pub(crate) block: &'a mut Block,
-    pub(crate) x: &'a mut [f32],
+    pub(crate) x: &'a mut [Line],
 }
 
 impl Work for Prepare<'_> {
@@ -147,23 +151,26 @@ impl Work for Prepare<'_> {
             &block.expected,
         );
         self.model.scalers.standardize(&mut features);
-        for (lane, row) in self.x.chunks_exact_mut(self.model.inputs()).enumerate() {
-            let (numbers, one_hot) = row.split_at_mut(FEATURES);
-            for (number, feature) in numbers.iter_mut().zip(&features) {
-                *number = feature[lane];
-            }
-            one_hot.fill(0.0);
-            one_hot[service] = 1.0;
+        // Behind the features, which service it is.
+        let number = |i: usize| match features.get(i) {
+            Some(feature) => Line(*feature),
+            None if i == FEATURES + service => Line([1.0; L]),
+            None => Line::ZERO,
+        };
+        for (panel, rows) in self.x.as_chunks_mut().0.iter_mut().enumerate() {
+            let columns: [Line; L] = std::array::from_fn(|i| number(panel * L + i));
+            self.level.transpose(&columns, rows);
         }
     }
 }
 
-/// Turns the network's rows, one per game, into what a service shows after the window.
+/// Turns the network's answer, a row per game, into what a service shows after the window.
 pub(crate) struct Finish<'a> {
     pub(crate) model: &'a Model,
+    pub(crate) level: Level,
     pub(crate) service: usize,
     pub(crate) block: &'a mut Block,
-    pub(crate) y: &'a [f32],
+    pub(crate) y: &'a [Line; L],
 }
 
 impl Work for Finish<'_> {
@@ -171,15 +178,12 @@ impl Work for Finish<'_> {
     fn run(self) {
         let (model, service, block) = (self.model, self.service, self.block);
         if !model.members.is_empty() {
-            let mut raw = [[0.0; L]; 2 * OUTPUTS];
-            for (lane, row) in self.y.chunks_exact(2 * OUTPUTS).enumerate() {
-                for (raw, y) in raw.iter_mut().zip(row) {
-                    raw[lane] = *y;
-                }
-            }
+            const { assert!(2 * OUTPUTS <= L, "an answer is one line") };
+            let mut raw = [Line::ZERO; L];
+            self.level.transpose(self.y, &mut raw);
             let scale = &model.scalers.residual[service];
             for k in 0..OUTPUTS {
-                let (mean, spread, z) = (&raw[k], &raw[OUTPUTS + k], &block.residuals[k]);
+                let (mean, spread, z) = (&raw[k].0, &raw[OUTPUTS + k].0, &block.residuals[k]);
                 let expected = &block.expected[k];
                 block.expected[k] = column!(
                     |i| expected[i] + scale[k] * (mean[i] + Model::deviation(spread[i]) * z[i])
@@ -196,7 +200,7 @@ impl Work for Finish<'_> {
 
 #[cfg(test)]
 mod tests {
-    use karma_nn::{Activation, Level, Mlp, MlpShape};
+    use karma_nn::{Activation, Mlp, MlpShape};
 
     use super::*;
     use crate::{
@@ -373,23 +377,27 @@ mod tests {
                 block,
             });
             for service in 0..SERVICES {
-                let mut rows = vec![0.0; L * model.inputs()];
+                let mut rows = vec![Line::ZERO; model.inputs().div_ceil(L) * L];
                 // Measured: what the services receive is not renewed.
                 block.inflow[service] = block.priors[service].inflow;
                 let (model, x) = (&model, &mut rows[..]);
                 level.run(Prepare {
                     model,
+                    level,
                     service,
                     block,
                     x,
                 });
                 level.run(Finish {
                     model,
+                    level,
                     service,
                     block,
-                    y: &[0.0; L * 2 * OUTPUTS],
+                    y: &[Line::ZERO; L],
                 });
-                for (lane, row) in rows.chunks_exact(model.inputs()).enumerate() {
+                for lane in 0..L {
+                    let row = rows.iter().skip(lane).step_by(L);
+                    let row: Vec<f32> = row.flat_map(|line| line.0).collect();
                     let mut numbers = bits(&row[..FEATURES]);
                     numbers.extend(bits(&block.expected.map(|column| column[lane])));
                     let next = block.next(service, lane);

@@ -1,6 +1,7 @@
 //! One window of many games, and the trait of everything that can predict it.
 
 use karma_cluster::ServiceMetrics;
+use karma_nn::kernel::Line;
 
 use crate::{dice::Dice, given::Given, plan::Nodes, pods::Pods};
 
@@ -37,9 +38,10 @@ pub(crate) trait Dynamics: Sync {
 pub(crate) struct Scratch {
     pub(crate) changes: Vec<crate::pods::Change>,
     pub(crate) blocks: Vec<crate::block::Block>,
-    pub(crate) x: Vec<f32>,
-    pub(crate) y: Vec<f32>,
-    pub(crate) y_member: Vec<f32>,
+    /// What the network reads of every block and what it answers, in panels of sixteen games.
+    pub(crate) x: Vec<Line>,
+    pub(crate) y: Vec<Line>,
+    pub(crate) y_member: Vec<Line>,
     pub(crate) nn: karma_nn::Scratch,
 }
 

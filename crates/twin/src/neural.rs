@@ -1,10 +1,10 @@
 //! The default model: the queueing model, corrected by an ensemble of probabilistic networks.
 //!
 //! Services are predicted in the order in which traffic reaches them: what the callers of a service
-//! are predicted to forward is its inflow. All games of a frame pass through a network together.
+//! are predicted to forward is its inflow. Sixteen games of a frame pass through a network together.
 
 use karma_cluster::ServiceMetrics;
-use karma_nn::{Level, Mlp};
+use karma_nn::{Level, Mlp, kernel::Line};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -56,43 +56,41 @@ impl Model {
         crate::math::exp(0.5 * raw.max(LOG_VARIANCE.0).min(LOG_VARIANCE.1))
     }
 
-    /// Runs the rows in `scratch.x` through the members that the games play.
-    fn run_networks(&self, members: Option<&[u8]>, rows: usize, scratch: &mut Scratch) {
-        let (inputs, outputs) = (self.inputs(), 2 * OUTPUTS);
+    /// Lines of one block's panels: what the network reads.
+    fn panel_lines(&self) -> usize {
+        self.inputs().div_ceil(LANES) * LANES
+    }
+
+    /// Runs what `scratch.x` holds of `games` games through the members that they play.
+    fn run_networks(&self, members: Option<&[u8]>, games: usize, scratch: &mut Scratch) {
         let Scratch {
             x, y, y_member, nn, ..
         } = scratch;
-        if let Some(members) = members {
-            // Games that play the same member lie side by side.
-            let mut from = 0;
-            while from < rows {
-                let member = members[from];
-                let to = from
-                    + members[from..rows]
-                        .iter()
-                        .take_while(|m| **m == member)
-                        .count();
-                self.members[usize::from(member)].forward(
-                    &x[from * inputs..to * inputs],
-                    to - from,
-                    nn,
-                    &mut y[from * outputs..to * outputs],
-                );
-                from = to;
+        let blocks = x
+            .chunks_exact(self.panel_lines())
+            .zip(y.chunks_exact_mut(LANES))
+            .zip((0..games).step_by(LANES));
+        for ((x, y), first) in blocks {
+            let count = LANES.min(games - first);
+            if let Some(members) = members {
+                // Games that play the same member lie side by side.
+                let mut from = 0;
+                for same in members[first..first + count].chunk_by(|a, b| a == b) {
+                    let rows = from..from + same.len();
+                    from = rows.end;
+                    self.members[usize::from(same[0])].forward_panels(x, rows, nn, y);
+                }
+                continue;
             }
-            return;
-        }
-        y[..rows * outputs].fill(0.0);
-        let share = 1.0 / self.members.len() as f32;
-        for member in &self.members {
-            member.forward(
-                &x[..rows * inputs],
-                rows,
-                nn,
-                &mut y_member[..rows * outputs],
-            );
-            for (y, one) in y.iter_mut().zip(&y_member[..rows * outputs]) {
-                *y += share * one;
+            y.fill(Line::ZERO);
+            let share = 1.0 / self.members.len() as f32;
+            for member in &self.members {
+                member.forward_panels(x, 0..count, nn, y_member);
+                for (y, one) in y.iter_mut().zip(&*y_member) {
+                    for (y, one) in y.0.iter_mut().zip(one.0) {
+                        *y += share * one;
+                    }
+                }
             }
         }
     }
@@ -204,16 +202,15 @@ impl Scratch {
     /// Makes room for `games` games of `model`.
     fn fit(&mut self, model: &Model, games: usize) {
         let services = model.physics.plan.len();
-        let (cells, outputs) = (games * services, games * 2 * OUTPUTS);
-        if self.changes.len() < cells || self.y.len() < outputs {
+        let (cells, blocks) = (games * services, games.div_ceil(LANES));
+        if self.changes.len() < cells {
             self.changes.resize(cells, pods::Change::default());
-            self.x.resize(games * model.inputs(), 0.0);
-            self.y.resize(outputs, 0.0);
-            self.y_member.resize(outputs, 0.0);
         }
+        self.x.resize(blocks * model.panel_lines(), Line::ZERO);
+        self.y.resize(blocks * LANES, Line::ZERO);
+        self.y_member.resize(LANES, Line::ZERO);
         self.blocks.retain(|block| block.services() == services);
-        self.blocks
-            .resize_with(games.div_ceil(LANES), || Block::new(services));
+        self.blocks.resize_with(blocks, || Block::new(services));
     }
 }
 
@@ -221,7 +218,6 @@ impl Dynamics for Model {
     fn advance(&self, frame: &mut Frame<'_>, scratch: &mut Scratch) {
         let games = frame.nodes.len();
         let level = self.members.first().map_or_else(Level::best, Mlp::level);
-        let inputs = self.inputs();
         scratch.fit(self, games);
         self.gather(frame, scratch);
         frame.before.copy_from_slice(frame.now);
@@ -230,10 +226,11 @@ impl Dynamics for Model {
         }
         for &service in &self.physics.plan.order {
             Self::draw_inflow(frame, &mut scratch.blocks, service);
-            let rows = scratch.x[..games * inputs].chunks_mut(LANES * inputs);
-            for (block, x) in scratch.blocks.iter_mut().zip(rows) {
+            let panels = scratch.x.chunks_exact_mut(self.panel_lines());
+            for (block, x) in scratch.blocks.iter_mut().zip(panels) {
                 level.run(Prepare {
                     model: self,
+                    level,
                     service,
                     block,
                     x,
@@ -243,10 +240,11 @@ impl Dynamics for Model {
                 self.run_networks(frame.members, games, scratch);
                 self.draw_residuals(frame, &mut scratch.blocks, service);
             }
-            let rows = scratch.y[..games * 2 * OUTPUTS].chunks(LANES * 2 * OUTPUTS);
-            for (block, y) in scratch.blocks.iter_mut().zip(rows) {
+            let panels = scratch.y.as_chunks().0;
+            for (block, y) in scratch.blocks.iter_mut().zip(panels) {
                 level.run(Finish {
                     model: self,
+                    level,
                     service,
                     block,
                     y,

@@ -403,18 +403,6 @@ pub(super) fn weight_gradient<S: Simd>(
     }
 }
 
-/// Writes `row` into row `r` of panels of height `rows`; lanes beyond it become zero.
-#[inline(always)]
-pub(super) fn pack_row<S: Simd>(row: &[f32], r: usize, rows: usize, panels: &mut [Line]) {
-    let (whole, rest) = row.as_chunks::<LANES>();
-    for (panel, values) in whole.iter().enumerate() {
-        panels[panel * rows + r].0 = *values;
-    }
-    if !rest.is_empty() {
-        S::store(S::load_first(rest), &mut panels[whole.len() * rows + r]);
-    }
-}
-
 /// One step of Adam on flat lines. `scale` multiplies the gradient (clip), `rate` is the learning
 /// rate over the first moment's bias correction, `unbias` one over the second's.
 #[inline(always)]

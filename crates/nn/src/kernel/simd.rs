@@ -3,7 +3,7 @@
 //! Every method is `#[inline(always)]` so that a generic body takes on the target features of the
 //! function it is inlined into. The intrinsic back ends may only be reached from there.
 
-use super::Line;
+use super::{LANES, Line};
 
 /// The operations that the kernels are written in; one value is one [`Line`].
 pub(super) trait Simd: Copy {
@@ -36,6 +36,15 @@ pub(super) trait Simd: Copy {
     fn split(a: Self::V) -> (Self::V, Self::V);
     /// One where `a > 0`, else zero.
     fn positive(a: Self::V) -> Self::V;
+    /// Lane `c` of line `r` becomes lane `r` of line `c`.
+    #[inline(always)]
+    fn transpose(from: &[Line; LANES], into: &mut [Line; LANES]) {
+        for (r, line) in from.iter().enumerate() {
+            for (c, value) in line.0.iter().enumerate() {
+                into[c].0[r] = *value;
+            }
+        }
+    }
 }
 
 /// Plain arrays; what LLVM makes of them on the baseline target.
@@ -150,7 +159,7 @@ pub(super) use x86::{Avx2, Avx512};
 mod x86 {
     use core::arch::x86_64::*;
 
-    use super::{Line, Simd};
+    use super::{LANES, Line, Simd};
 
     /// Two 256-bit registers to a line; needs AVX2 and FMA.
     #[derive(Clone, Copy)]
@@ -208,6 +217,32 @@ mod x86 {
         unsafe {
             let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a, _mm256_setzero_ps());
             _mm256_and_ps(above, _mm256_set1_ps(1.0))
+        }
+    }
+
+    /// Rows and columns of an eighth of eight lines change places: pairs, fours, then halves.
+    #[inline(always)]
+    fn transpose_eight(rows: [__m256; 8]) -> [__m256; 8] {
+        let [a, b, c, d, e, f, g, h] = rows;
+        // SAFETY: see the module.
+        unsafe {
+            let pairs = |a, b| (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let fours = |(low, high), (low_of, high_of)| {
+                [
+                    _mm256_shuffle_ps::<0x44>(low, low_of),
+                    _mm256_shuffle_ps::<0xee>(low, low_of),
+                    _mm256_shuffle_ps::<0x44>(high, high_of),
+                    _mm256_shuffle_ps::<0xee>(high, high_of),
+                ]
+            };
+            let upper = fours(pairs(a, b), pairs(c, d));
+            let lower = fours(pairs(e, f), pairs(g, h));
+            let mut columns = [a; 8];
+            for i in 0..4 {
+                columns[i] = _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]);
+                columns[i + 4] = _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]);
+            }
+            columns
         }
     }
 
@@ -284,6 +319,23 @@ mod x86 {
         #[inline(always)]
         fn positive(a: Self::V) -> Self::V {
             [positive(a[0]), positive(a[1])]
+        }
+        #[inline(always)]
+        fn transpose(from: &[Line; LANES], into: &mut [Line; LANES]) {
+            for top in [0, 8] {
+                for left in [0, 8] {
+                    let mut rows = [Self::splat(0.0)[0]; 8];
+                    for i in 0..8 {
+                        rows[i] = Self::load(&from[top + i])[left / 8];
+                    }
+                    let columns = transpose_eight(rows);
+                    for i in 0..8 {
+                        let at = into[left + i].0[top..top + 8].as_mut_ptr();
+                        // SAFETY: see the module; half a line holds eight aligned numbers.
+                        unsafe { _mm256_store_ps(at, columns[i]) };
+                    }
+                }
+            }
         }
     }
 
@@ -377,6 +429,11 @@ mod x86 {
                 let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, _mm512_setzero_ps());
                 _mm512_maskz_mov_ps(above, _mm512_set1_ps(1.0))
             }
+        }
+        #[inline(always)]
+        fn transpose(from: &[Line; LANES], into: &mut [Line; LANES]) {
+            // Whoever has AVX-512F has AVX2.
+            Avx2::transpose(from, into);
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use karma_nn::{Activation, AdamStep, Learner, Level, Mlp, MlpShape, Objective, SLOTS, Scratch};
+use karma_nn::{
+    Activation, AdamStep, Learner, Level, Mlp, MlpShape, Objective, SLOTS, Scratch,
+    kernel::{LANES, Line},
+};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -142,6 +145,49 @@ fn initial_weights_are_orthogonal() {
                 let product: f64 = (0..long).map(|k| at(i, k) * at(j, k)).sum();
                 let expected = if i == j { square } else { 0.0 };
                 assert!((product - expected).abs() < 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn transposing_exchanges_rows_and_columns() {
+    let from: [Line; LANES] =
+        std::array::from_fn(|r| Line(std::array::from_fn(|c| (100 * r + c) as f32)));
+    for level in Level::available() {
+        let mut into = [Line::ZERO; LANES];
+        level.transpose(&from, &mut into);
+        for (c, line) in into.iter().enumerate() {
+            for (r, value) in line.0.iter().enumerate() {
+                assert_eq!(*value, (100 * r + c) as f32, "{}", level.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_in_panels_give_the_bits_of_rows_alone_and_leave_others_be() {
+    let (x, panels) = (inputs(LANES), 37_usize.div_ceil(LANES));
+    let mut lines = vec![Line::ZERO; panels * LANES];
+    for (at, value) in x.iter().enumerate() {
+        let (row, column) = (at / 37, at % 37);
+        lines[column / LANES * LANES + row].0[column % LANES] = *value;
+    }
+    for level in Level::available() {
+        let (mlp, mut scratch) = (network(level), Scratch::default());
+        let mut alone = vec![0.0; LANES * 21];
+        mlp.forward(&x, LANES, &mut scratch, &mut alone);
+        for rows in [0..LANES, 3..4, 5..5, 9..16] {
+            let mut out = vec![Line([7.0; LANES]); 2 * LANES];
+            mlp.forward_panels(&lines, rows.clone(), &mut scratch, &mut out);
+            for row in 0..LANES {
+                let lines = [out[row].0, out[LANES + row].0];
+                let found = &lines.as_flattened()[..21];
+                if rows.contains(&row) {
+                    assert_eq!(found, &alone[row * 21..(row + 1) * 21], "{}", level.name());
+                } else {
+                    assert_eq!(found, [7.0; 21], "{}: row {row} of none", level.name());
+                }
             }
         }
     }
