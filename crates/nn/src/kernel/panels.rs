@@ -14,7 +14,7 @@ pub(super) fn pack_row<S: Simd>(row: &[f32], r: usize, rows: usize, panels: &mut
     }
 }
 
-/// The inverse of [`Level::pack_row`].
+/// The inverse of [`pack_row`].
 pub(crate) fn unpack_row(panels: &[Line], r: usize, rows: usize, row: &mut [f32]) {
     let (whole, rest) = row.as_chunks_mut::<LANES>();
     for (panel, values) in whole.iter_mut().enumerate() {
