@@ -14,8 +14,8 @@ use crate::{
     pods::{Change, Pods},
 };
 
-/// Games that are computed together.
-pub(crate) const LANES: usize = 16;
+/// Games that are computed together: as many as the rows of a network's panels.
+pub(crate) const LANES: usize = karma_nn::kernel::LANES;
 
 /// One number of each of `L` games.
 pub(crate) type Column<const L: usize> = [f32; L];

@@ -110,7 +110,7 @@ impl Encoder {
         let capacity = scale.rate_per_replica * ready;
         let load = |m: &ServiceMetrics| m.in_rate_rps / scale.rate_per_replica / scale.max_replicas;
         let backlog = |m: &ServiceMetrics| m.queued / scale.rate_per_replica;
-        // Eight at once, the last of which nobody needs: that many are computed side by side.
+        // Eight, though nobody needs the last three: so many the compiler takes side by side.
         let [backlog, backlog_before, p50, p95, p99, ..] = [
             backlog(now),
             backlog(before),
