@@ -24,19 +24,20 @@ mod recollection;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use karma_cluster::seed::derive;
-use karma_nn::{AdamStep, Learner, Mlp, SLOTS, Sequences, Unrolled};
+use karma_nn::AdamStep;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use self::{
     engine::{Engine, Weights},
-    losses::{ActorObjective, ActorWork, Batch, CriticObjective, Tally},
+    losses::Tally,
     memory::Memory,
     networks::{actors, critics},
     player::{Key, Player, in_order},
-    recollection::unroll,
+    update::{Buffers, Minibatches, Update},
 };
 use super::{
     Fault, IterationMetrics, Net, env::VecEnv, norm::ValueNorm, states::States, view::Shape,
@@ -59,10 +60,7 @@ pub struct Mappo<E> {
     settings: Settings,
     seed: u64,
     players: Vec<Player<E>>,
-    actor_works: Vec<ActorWork>,
-    critic_works: Vec<f64>,
-    /// Cells of a minibatch of chunks, in the order in which a network goes through them.
-    cells: Vec<Place>,
+    buffers: Buffers,
     /// What computes networks, where it is not this processor.
     engine: Option<Box<dyn Engine<E>>>,
 }
@@ -106,9 +104,7 @@ impl<E: VecEnv> Mappo<E> {
             critics,
             norm: ValueNorm::default(),
             iteration: 0,
-            actor_works: vec![ActorWork::default(); SLOTS],
-            critic_works: vec![0.0; SLOTS],
-            cells: Vec::new(),
+            buffers: Buffers::default(),
             engine: None,
             players,
             settings,
@@ -312,26 +308,11 @@ impl<E: VecEnv> Mappo<E> {
     /// # Errors
     /// [`Fault`]; the networks may then hold a half-done update.
     pub fn learn(&mut self, metrics: &mut IterationMetrics) -> Result<(), Fault> {
-        // D10. The learning rate falls linearly to 0 (37 details, 4), the entropy coefficient to a
-        // tenth.
         let done = f64::from(self.iteration) / f64::from(self.settings.iterations.max(1));
         let left = (1.0 - done).max(0.0);
+        let weights = self.weights(left);
         metrics.learning_rate = self.settings.learning_rate * left;
-        let kept = self.settings.entropy_left;
-        let adam = AdamStep {
-            learning_rate: metrics.learning_rate as f32,
-            // D11. Global gradient norm clipped to 0.5, each network by itself (37 details, 11). Adam
-            // has ε = 1e-5 (37 details, 3).
-            clip_norm: 0.5,
-        };
-        let weights = Weights {
-            adam,
-            clip: self.settings.clip as f32,
-            entropy: (self.settings.entropy * (kept + (1.0 - kept) * left)) as f32,
-            mask_loss: self.settings.mask_loss as f32,
-        };
         let places = self.places();
-        let (count, parts) = (places.len(), self.settings.minibatches);
         let mut order = Vec::new();
         let mut tally = Tally::default();
         for epoch in 0..self.settings.epochs {
@@ -340,17 +321,7 @@ impl<E: VecEnv> Mappo<E> {
             let index = u64::from(self.iteration) * u64::from(self.settings.epochs);
             order.shuffle(&mut derive(self.seed, "shuffle", index + u64::from(epoch)));
             let before = tally.clone();
-            for part in 0..parts {
-                let order = &order[part * count / parts..(part + 1) * count / parts];
-                if !order.is_empty() {
-                    self.minibatch(order, weights, &mut tally)
-                        .map_err(|term| Fault {
-                            step: part,
-                            agent: None,
-                            term,
-                        })?;
-                }
-            }
+            self.epoch(&order, weights, &mut tally)?;
             metrics.epochs = epoch + 1;
             // D13. An iteration stops early where the policy has moved too far from the one that
             // played (Spinning Up; stable-baselines).
@@ -374,6 +345,24 @@ impl<E: VecEnv> Mappo<E> {
         Ok(())
     }
 
+    /// How an update weighs with `left` of the training to come.
+    fn weights(&self, left: f64) -> Weights {
+        let (settings, kept) = (&self.settings, self.settings.entropy_left);
+        Weights {
+            adam: AdamStep {
+                // D10. The learning rate falls linearly to 0 (37 details, 4), the entropy coefficient
+                // to a tenth.
+                learning_rate: (settings.learning_rate * left) as f32,
+                // D11. Global gradient norm clipped to 0.5, each network by itself (37 details, 11).
+                // Adam has ε = 1e-5 (37 details, 3).
+                clip_norm: 0.5,
+            },
+            entropy: (settings.entropy * (kept + (1.0 - kept) * left)) as f32,
+            clip: settings.clip as f32,
+            mask_loss: settings.mask_loss as f32,
+        }
+    }
+
     /// Every cell, or the first of every chunk, step by step over all environments, so that their
     /// order does not depend on how environments are dealt to players.
     fn places(&self) -> Vec<Place> {
@@ -392,80 +381,30 @@ impl<E: VecEnv> Mappo<E> {
             .collect()
     }
 
-    /// One step of all networks on the cells in `order`.
-    fn minibatch(
-        &mut self,
-        order: &[Place],
-        weights: Weights,
-        tally: &mut Tally,
-    ) -> Result<(), &'static str> {
+    /// One step of all networks on every minibatch of the cells in `order`.
+    fn epoch(&mut self, order: &[Place], weights: Weights, tally: &mut Tally) -> Result<(), Fault> {
+        let count = self.settings.minibatches;
+        let minibatches = Minibatches { order, count };
         if let Some(engine) = &mut self.engine {
             let nets = [&self.actors[..], &self.critics];
-            return engine.minibatch(&self.players, nets, order, weights, tally);
+            for (step, order) in minibatches.parts() {
+                engine
+                    .minibatch(&self.players, nets, order, weights, tally)
+                    .map_err(|term| Fault {
+                        step,
+                        agent: None,
+                        term,
+                    })?;
+            }
+            return Ok(());
         }
-        self.policy_gradient(order, (weights.entropy, weights.mask_loss), tally);
-        for net in &mut self.actors {
-            net.learner
-                .step(&mut net.mlp, weights.adam)
-                .map_err(|_| "gradient of the policy")?;
-        }
-        let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
-        let recurrent = self.settings.recurrent;
-        for (index, net) in self.critics.iter_mut().enumerate() {
-            let cells = &mut self.cells;
-            let (order, unrolled) = unroll(order, &memories, &net.view, recurrent, cells);
-            let batch = Batch {
-                memories: &memories,
-                order,
-                view: &net.view,
-                states: (|memory| &memory.critics, index),
-            };
-            let clip = weights.clip;
-            let works = &mut self.critic_works;
-            works.fill(0.0);
-            let objective = CriticObjective { batch, clip };
-            let network = (&mut net.learner, &net.mlp);
-            gradient(network, unrolled, batch.rows(), &objective, works);
-            tally.value_loss += works.iter().sum::<f64>();
-            net.learner
-                .step(&mut net.mlp, weights.adam)
-                .map_err(|_| "gradient of the value")?;
-        }
-        Ok(())
-    }
-
-    /// Gradients of the policies' losses, with the weights of their entropy and of their masks.
-    fn policy_gradient(
-        &mut self,
-        order: &[Place],
-        (entropy, mask_loss): (f32, f32),
-        tally: &mut Tally,
-    ) {
-        let memories: Vec<&Memory> = self.players.iter().map(|p| &p.memory).collect();
-        let recurrent = self.settings.recurrent;
-        for (index, net) in self.actors.iter_mut().enumerate() {
-            let cells = &mut self.cells;
-            let (order, unrolled) = unroll(order, &memories, &net.view, recurrent, cells);
-            let batch = Batch {
-                memories: &memories,
-                order,
-                view: &net.view,
-                states: (|memory| &memory.actors, index),
-            };
-            let objective = ActorObjective {
-                batch,
-                heads: memories[0].shape.heads,
-                level: net.mlp.level(),
-                clip: self.settings.clip as f32,
-                entropy,
-                mask_loss,
-            };
-            let works = &mut self.actor_works;
-            works.iter_mut().for_each(|w| w.sums = Tally::default());
-            let network = (&mut net.learner, &net.mlp);
-            gradient(network, unrolled, batch.rows(), &objective, works);
-            works.iter().for_each(|w| tally.add(&w.sums));
-        }
+        let update = Update {
+            memories: &memories(&self.players),
+            recurrent: self.settings.recurrent,
+            weights,
+        };
+        let nets = [&mut self.actors[..], &mut self.critics];
+        update.epoch(minibatches, nets, &mut self.buffers, tally)
     }
 
     /// Plays, and gives the largest distance of a ratio from one and the number of clipped ratios
@@ -476,23 +415,22 @@ impl<E: VecEnv> Mappo<E> {
     #[doc(hidden)]
     pub fn probe(&mut self) -> Result<(f64, f64), Fault> {
         self.play()?;
-        let order = self.places();
-        let mut tally = Tally::default();
-        self.policy_gradient(&order, (0.0, 0.0), &mut tally);
+        let tally = self.ratios();
         Ok((tally.largest, tally.clipped))
+    }
+
+    /// What the policies' losses tally of the newest rollout.
+    fn ratios(&mut self) -> Tally {
+        let order = self.places();
+        let update = Update {
+            memories: &memories(&self.players),
+            recurrent: self.settings.recurrent,
+            weights: self.weights(1.0),
+        };
+        update.tally(&order, &mut self.actors, &mut self.buffers)
     }
 }
 
-/// The gradient of `objective` over `rows` rows, which are sequences where the network remembers.
-fn gradient<O: Sequences>(
-    (learner, mlp): (&mut Learner, &Mlp),
-    unrolled: Option<Unrolled>,
-    rows: usize,
-    objective: &O,
-    works: &mut [O::Work],
-) {
-    match unrolled {
-        None => learner.gradient(mlp, rows, objective, works),
-        Some(batch) => learner.gradient_through_time(mlp, batch, objective, works),
-    }
+fn memories<E>(players: &[Player<E>]) -> Vec<&Memory> {
+    players.iter().map(|player| &player.memory).collect()
 }

@@ -197,11 +197,7 @@ fn an_update_that_forgot_where_chunks_began_would_be_noticed() {
     let mut mappo = Mappo::new(vec![Once::new()], ways()[0].clone(), 1);
     mappo.iterate().unwrap();
     mappo.play().unwrap();
-    let ratios = |mappo: &mut Mappo<Once>| {
-        let (order, mut tally) = (mappo.places(), Tally::default());
-        mappo.policy_gradient(&order, (0.0, 0.0), &mut tally);
-        tally.largest
-    };
+    let ratios = |mappo: &mut Mappo<Once>| mappo.ratios().largest;
     assert_eq!(ratios(&mut mappo), 0.0);
     let memory = &mut mappo.players[0].memory;
     // Whoever does not know of the ends, or of the states, gets other probabilities.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use karma_cluster::Silent;
+use karma_nn::{Learner, Mlp};
 
 use super::super::{
     CriticInput, Settings,
