@@ -5,10 +5,12 @@
 //! what makes calling those functions sound.
 
 mod dense;
+mod descent;
 mod gru;
 mod heads;
 mod math;
 mod panels;
+mod peak;
 mod simd;
 
 use crate::mlp::Activation;
@@ -140,7 +142,7 @@ dispatch! {
     pub(crate) fn affine(
         x: &[Line],
         rows: usize,
-        inputs: usize,
+        shape: [usize; 2],
         weights: &[Line],
         biases: &[Line],
         activation: Option<Activation>,
@@ -163,7 +165,7 @@ dispatch! {
     pub(crate) fn weight_gradient(
         x: &[Line],
         rows: usize,
-        inputs: usize,
+        shape: [usize; 2],
         dy: &[Line],
         dw: &mut [Line],
         db: &mut [Line],
@@ -182,10 +184,10 @@ dispatch! {
         first: &mut [Line],
         second: &mut [Line],
         factors: [f32; 3],
-    ) = dense::adam;
+    ) = descent::adam;
 
     /// `into += from`.
-    pub(crate) fn accumulate(into: &mut [Line], from: &[Line]) = dense::accumulate;
+    pub(crate) fn accumulate(into: &mut [Line], from: &[Line]) = descent::accumulate;
 
     /// One step of a recurrent unit; see the body for what the slices hold.
     pub(crate) fn cell(
@@ -231,7 +233,7 @@ dispatch! {
     pub(crate) fn tanhs(values: &mut [Line]) = heads::tanhs;
 
     /// Independent chains of multiply-adds: the peak of the machine.
-    pub(crate) fn chains(rounds: usize, line: &mut Line) = dense::chains;
+    pub(crate) fn chains(rounds: usize, line: &mut Line) = peak::chains;
 
     /// `values = ln(values)`.
     #[cfg(test)]

@@ -172,7 +172,7 @@ impl Slot {
             mlp.level().weight_gradient(
                 &self.layers[layer],
                 height,
-                span.inputs,
+                [span.inputs, span.lanes()],
                 error,
                 weights,
                 biases,

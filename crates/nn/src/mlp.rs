@@ -298,7 +298,7 @@ impl Mlp {
         self.level.affine(
             x,
             rows,
-            span.inputs,
+            [span.inputs, span.lanes()],
             &self.parameters[span.weights.clone()],
             &self.parameters[span.biases.clone()],
             span.activation,

@@ -9,7 +9,10 @@
     reason = "indices with constant bounds always unroll into registers, iterators do not"
 )]
 
-use super::{LANES, Line, math, simd::Simd};
+use super::{
+    LANES, Line, math,
+    simd::{Simd, Sums},
+};
 use crate::mlp::Activation;
 
 /// Rows of the tiles of six-row levels in panels whose height six does not divide.
@@ -21,7 +24,7 @@ const TERMS: usize = 4;
 
 /// Adds the products of every number with every line to `sums`.
 #[inline(always)]
-fn add_term<S: Simd, const R: usize, const L: usize>(
+fn add_term<S: Sums, const R: usize, const L: usize>(
     x: [f32; R],
     lines: [&Line; L],
     sums: &mut [[S::V; R]; L],
@@ -40,7 +43,7 @@ fn add_term<S: Simd, const R: usize, const L: usize>(
 
 /// What happens to the sums of a product before they are stored. A trait and not a closure, because
 /// closures are not certain to be inlined.
-trait Epilogue<S: Simd> {
+trait Epilogue<S: Sums> {
     /// Stores the sums of `R` rows of a line; `at` is the place of the first in the panels.
     fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]);
 }
@@ -48,7 +51,7 @@ trait Epilogue<S: Simd> {
 /// Stores sums as they are.
 struct Linear<'a>(&'a mut [Line]);
 
-impl<S: Simd> Epilogue<S> for Linear<'_> {
+impl<S: Sums> Epilogue<S> for Linear<'_> {
     #[inline(always)]
     fn store<const R: usize>(&mut self, at: usize, sums: [S::V; R]) {
         let y = &mut self.0[at..][..R];
@@ -125,7 +128,7 @@ struct Product<'a> {
 
 /// Adds to `sums` what lane `lane` of the rows `x` contributes.
 #[inline(always)]
-fn add_lane<S: Simd, const R: usize, const L: usize>(
+fn add_lane<S: Sums, const R: usize, const L: usize>(
     x: &[Line],
     lane: usize,
     weights: &[&[Line]; L],
@@ -145,7 +148,7 @@ fn add_lane<S: Simd, const R: usize, const L: usize>(
 impl Product<'_> {
     /// One tall strip, `L` lines wide from `line` on, in register tiles of `R` rows.
     #[inline(always)]
-    fn strip<S: Simd, const R: usize, const L: usize>(
+    fn strip<S: Sums, const R: usize, const L: usize>(
         self,
         line: usize,
         epilogue: &mut impl Epilogue<S>,
@@ -196,31 +199,48 @@ impl Product<'_> {
         }
     }
 
-    /// All lines, in strips as wide as the registers of `S` allow.
+    /// The lines before `lines`, in strips as wide as the registers of `S` allow.
     #[inline(always)]
-    fn run<S: Simd>(self, mut epilogue: impl Epilogue<S>) {
-        let lines = self.weights.len() / self.inputs;
+    fn run<S: Simd>(self, lines: usize, epilogue: &mut impl Epilogue<S>) {
         let mut line = 0;
         if S::LINES == 4 {
             while line + 4 <= lines {
-                self.strip::<S, 6, 4>(line, &mut epilogue);
+                self.strip::<S, 6, 4>(line, epilogue);
                 line += 4;
             }
             while line + 2 <= lines {
-                self.strip::<S, 12, 2>(line, &mut epilogue);
+                self.strip::<S, 12, 2>(line, epilogue);
                 line += 2;
             }
         }
         while line < lines {
             match S::ROWS {
-                12 => self.strip::<S, 12, 1>(line, &mut epilogue),
-                6 if self.rows.is_multiple_of(6) => self.strip::<S, 6, 1>(line, &mut epilogue),
-                6 => self.strip::<S, LOW_ROWS, 1>(line, &mut epilogue),
-                _ => self.strip::<S, 3, 1>(line, &mut epilogue),
+                12 => self.strip::<S, 12, 1>(line, epilogue),
+                6 if self.rows.is_multiple_of(6) => self.strip::<S, 6, 1>(line, epilogue),
+                6 => self.strip::<S, LOW_ROWS, 1>(line, epilogue),
+                _ => self.strip::<S, 3, 1>(line, epilogue),
             }
             line += 1;
         }
     }
+
+    /// One line of which only the lanes of `S`, half of it, are in use: tiles are twice as tall.
+    #[inline(always)]
+    fn run_narrow<S: Sums>(self, line: usize, epilogue: &mut impl Epilogue<S>) {
+        match self.rows {
+            rows if rows.is_multiple_of(12) => self.strip::<S, 12, 1>(line, epilogue),
+            rows if rows.is_multiple_of(6) => self.strip::<S, 6, 1>(line, epilogue),
+            _ => self.strip::<S, LOW_ROWS, 1>(line, epilogue),
+        }
+    }
+}
+
+/// Lines that hold `width` numbers: in all, and before a last one that [`Simd::Narrow`] holds.
+#[inline(always)]
+fn lines<S: Simd>(width: usize) -> (usize, usize) {
+    let (lines, rest) = (width.div_ceil(LANES), width % LANES);
+    let narrow = (1..=S::NARROW).contains(&rest);
+    (lines, lines - usize::from(narrow))
 }
 
 /// `y = activation(x · weights + biases)`; `None` for the linear head.
@@ -228,12 +248,13 @@ impl Product<'_> {
 pub(super) fn affine<S: Simd>(
     x: &[Line],
     rows: usize,
-    inputs: usize,
+    [inputs, outputs]: [usize; 2],
     weights: &[Line],
     biases: &[Line],
     activation: Option<Activation>,
     y: &mut [Line],
 ) {
+    let (all, whole) = lines::<S>(outputs);
     let product = Product {
         x,
         rows,
@@ -242,9 +263,15 @@ pub(super) fn affine<S: Simd>(
         biases,
     };
     match activation {
-        None => product.run::<S>(Linear(y)),
-        Some(Activation::Tanh) => product.run::<S>(Tanh(y)),
-        Some(Activation::Relu) => product.run::<S>(Relu(y)),
+        None => {
+            let mut linear = Linear(y);
+            product.run::<S>(whole, &mut linear);
+            if whole < all {
+                product.run_narrow::<S::Narrow>(whole, &mut linear);
+            }
+        }
+        Some(Activation::Tanh) => product.run::<S>(all, &mut Tanh(y)),
+        Some(Activation::Relu) => product.run::<S>(all, &mut Relu(y)),
     }
 }
 
@@ -259,6 +286,7 @@ pub(super) fn input_gradient<S: Simd>(
     activation: Activation,
     dx: &mut [Line],
 ) {
+    let lines = transposed.len() / outputs;
     let product = Product {
         x: dy,
         rows,
@@ -267,8 +295,8 @@ pub(super) fn input_gradient<S: Simd>(
         biases: &[],
     };
     match activation {
-        Activation::Tanh => product.run::<S>(TanhSlope(h, dx)),
-        Activation::Relu => product.run::<S>(ReluSlope(h, dx)),
+        Activation::Tanh => product.run::<S>(lines, &mut TanhSlope(h, dx)),
+        Activation::Relu => product.run::<S>(lines, &mut ReluSlope(h, dx)),
     }
 }
 
@@ -283,7 +311,7 @@ struct Outer<'a> {
 
 /// Adds to `sums` what one row contributes: `R` lanes of `x` from `first` on times its `lines`.
 #[inline(always)]
-fn add_lanes<S: Simd, const R: usize, const L: usize>(
+fn add_lanes<S: Sums, const R: usize, const L: usize>(
     x: &Line,
     first: usize,
     lines: [&Line; L],
@@ -297,7 +325,7 @@ fn add_lanes<S: Simd, const R: usize, const L: usize>(
 impl Outer<'_> {
     /// `R` inputs from lane `first` of `panel` on against `L` lines of outputs from `line` on.
     #[inline(always)]
-    fn tile<S: Simd, const R: usize, const L: usize>(
+    fn tile<S: Sums, const R: usize, const L: usize>(
         &mut self,
         panel: usize,
         first: usize,
@@ -335,17 +363,17 @@ impl Outer<'_> {
         }
     }
 
-    /// All inputs against `L` lines of outputs from `line` on.
+    /// All inputs against `L` lines of outputs from `line` on, at most `most` of them to a tile.
     #[inline(always)]
-    fn strip<S: Simd, const L: usize>(&mut self, line: usize) {
+    fn strip<S: Sums, const L: usize>(&mut self, line: usize, most: usize) {
         for panel in 0..self.inputs.div_ceil(LANES) {
             let lanes = LANES.min(self.inputs - panel * LANES);
             let mut first = 0;
             while first < lanes {
-                // 16 = 6 + 6 + 4: as few and as tall tiles as registers allow.
+                // 16 = 6 + 6 + 4 = 8 + 8: as few and as tall tiles as registers allow.
                 let height = match lanes - first {
-                    8 => 4,
-                    left => left.min(6),
+                    8 if most < 8 => 4,
+                    left => left.min(most),
                 };
                 match height {
                     1 => self.tile::<S, 1, L>(panel, first, line),
@@ -353,7 +381,9 @@ impl Outer<'_> {
                     3 => self.tile::<S, 3, L>(panel, first, line),
                     4 => self.tile::<S, 4, L>(panel, first, line),
                     5 => self.tile::<S, 5, L>(panel, first, line),
-                    _ => self.tile::<S, 6, L>(panel, first, line),
+                    6 => self.tile::<S, 6, L>(panel, first, line),
+                    7 => self.tile::<S, 7, L>(panel, first, line),
+                    _ => self.tile::<S, 8, L>(panel, first, line),
                 }
                 first += height;
             }
@@ -366,12 +396,12 @@ impl Outer<'_> {
 pub(super) fn weight_gradient<S: Simd>(
     x: &[Line],
     rows: usize,
-    inputs: usize,
+    [inputs, outputs]: [usize; 2],
     dy: &[Line],
     dw: &mut [Line],
     db: &mut [Line],
 ) {
-    let lines = db.len();
+    let (all, lines) = lines::<S>(outputs);
     let mut outer = Outer {
         x,
         rows,
@@ -382,94 +412,26 @@ pub(super) fn weight_gradient<S: Simd>(
     let mut line = 0;
     if S::LINES == 4 {
         while line + 4 <= lines {
-            outer.strip::<S, 4>(line);
+            outer.strip::<S, 4>(line, 6);
             line += 4;
         }
         while line + 2 <= lines {
-            outer.strip::<S, 2>(line);
+            outer.strip::<S, 2>(line, 6);
             line += 2;
         }
     }
     while line < lines {
-        outer.strip::<S, 1>(line);
+        outer.strip::<S, 1>(line, 6);
         line += 1;
     }
-    for line in 0..lines {
+    if lines < all {
+        outer.strip::<S::Narrow, 1>(lines, 8);
+    }
+    for line in 0..all {
         let mut sum = S::load(&db[line]);
         for dy in &dy[line * rows..(line + 1) * rows] {
             sum = S::add(sum, S::load(dy));
         }
         S::store(sum, &mut db[line]);
-    }
-}
-
-/// One step of Adam on flat lines. `scale` multiplies the gradient (clip), `rate` is the learning
-/// rate over the first moment's bias correction, `unbias` one over the second's.
-#[inline(always)]
-pub(super) fn adam<S: Simd>(
-    parameters: &mut [Line],
-    gradient: &[Line],
-    first: &mut [Line],
-    second: &mut [Line],
-    [scale, rate, unbias]: [f32; 3],
-) {
-    // Their complements are written out: in f32, 1 − 0.999 is 5e-5 off.
-    const BETA1: f32 = 0.9;
-    const BETA2: f32 = 0.999;
-    const EPSILON: f32 = 1e-5;
-    let count = parameters.len();
-    let (gradient, first, second) = (
-        &gradient[..count],
-        &mut first[..count],
-        &mut second[..count],
-    );
-    for i in 0..count {
-        let g = S::mul(S::load(&gradient[i]), S::splat(scale));
-        let m = S::mul(S::splat(0.1), g);
-        let m = S::fma(S::splat(BETA1), S::load(&first[i]), m);
-        let v = S::mul(S::splat(0.001), S::mul(g, g));
-        let v = S::fma(S::splat(BETA2), S::load(&second[i]), v);
-        let root = S::sqrt(S::mul(v, S::splat(unbias)));
-        let root = S::add(root, S::splat(EPSILON));
-        let change = S::div(S::mul(S::splat(rate), m), root);
-        S::store(S::sub(S::load(&parameters[i]), change), &mut parameters[i]);
-        S::store(m, &mut first[i]);
-        S::store(v, &mut second[i]);
-    }
-}
-
-/// Adds `from` to `into`.
-#[inline(always)]
-pub(super) fn accumulate<S: Simd>(into: &mut [Line], from: &[Line]) {
-    let from = &from[..into.len()];
-    for i in 0..into.len() {
-        S::store(S::add(S::load(&into[i]), S::load(&from[i])), &mut into[i]);
-    }
-}
-
-/// `N` chains of multiply-adds that wait for nothing but themselves.
-#[inline(always)]
-fn chain<S: Simd, const N: usize>(rounds: usize, line: &mut Line) {
-    let factor = S::load(line);
-    let mut sums = [factor; N];
-    for _ in 0..rounds {
-        for n in 0..N {
-            sums[n] = S::fma(sums[n], factor, factor);
-        }
-    }
-    let mut total = factor;
-    for n in 0..N {
-        total = S::add(total, sums[n]);
-    }
-    S::store(S::min(S::splat(1.0), total), line);
-}
-
-/// As many chains as keep all units of the instruction set busy.
-#[inline(always)]
-pub(super) fn chains<S: Simd>(rounds: usize, line: &mut Line) {
-    match S::ROWS {
-        12 => chain::<S, 16>(rounds, line),
-        6 => chain::<S, 6>(rounds, line),
-        _ => chain::<S, 3>(rounds, line),
     }
 }

@@ -205,12 +205,14 @@ impl Slot {
                 let (weights, biases) =
                     gradient[span.weights.start..span.biases.end].split_at_mut(span.weights.len());
                 let d_y = &d_y[..span.lines * height];
-                level.weight_gradient(x, height, span.inputs, d_y, weights, biases);
+                let shape = [span.inputs, span.lanes()];
+                level.weight_gradient(x, height, shape, d_y, weights, biases);
             };
             // By its input: what of `d_y` comes to the linear input of a layer.
             let through = |layer: usize, d_y: &[Line], d_x: &mut [Line]| {
-                let (lanes, transposed) = (mlp.spans[layer].lanes(), &transposed[layer - 1]);
-                level.affine(d_y, height, lanes, transposed, &[], None, d_x);
+                let (span, transposed) = (&mlp.spans[layer], &transposed[layer - 1]);
+                let shape = [span.lanes(), span.inputs];
+                level.affine(d_y, height, shape, transposed, &[], None, d_x);
             };
             add(unit + 2, &panels.after, head);
             through(unit + 2, head, part);
