@@ -1,10 +1,9 @@
 //! MAPPO, read top to bottom: a rollout, advantages, an update.
 //!
-//! Details that decide whether it learns are numbered where they stand, D4, D5, D14 and D15 in
-//! `rollout`, D16 to D21 in `losses`, D22 to D24 where networks
-//! remember. Sources: PPO (Schulman et
-//! al., 2017), GAE (Schulman et al., 2016), MAPPO (Yu et al., 2022) and its code `on-policy`, and "The
-//! 37 implementation details of PPO" (Huang et al., 2022).
+//! Details that decide whether it learns are numbered where they stand: D1 and D2 in `net`, D3 and D25
+//! in `networks`, D4, D5, D14, D15 and D24 in `memory`, D16 to D21 in `losses`, D22 and D23 in
+//! `recollection`. Sources: PPO (Schulman et al., 2017), GAE (Schulman et al., 2016), MAPPO (Yu et
+//! al., 2022) and its code `on-policy`, and "The 37 implementation details of PPO" (Huang et al., 2022).
 //!
 //! Nothing here depends on the number of threads: environments are cut into chunks of fixed size,
 //! random numbers are keyed by iteration, step and environment, sums have a fixed order. There is no
