@@ -360,4 +360,75 @@ mod tests {
             assert!(values[0].is_nan() && (values[1] - 1.0).abs() < 1e-6);
         }
     }
+
+    /// A number that depends on its place.
+    fn value(row: usize, column: usize) -> f32 {
+        ((row * 31 + column * 17) % 23) as f32 / 23.0 - 0.4
+    }
+
+    /// Panels of `rows` rows of `width` numbers at height `rows`.
+    fn panels(level: Level, rows: usize, width: usize) -> Vec<Line> {
+        let mut panels = vec![Line::ZERO; width.div_ceil(LANES) * rows];
+        for r in 0..rows {
+            let row: Vec<f32> = (0..width).map(|c| value(r, c)).collect();
+            level.pack_row(&row, r, rows, &mut panels);
+        }
+        panels
+    }
+
+    /// Asserts that `panels` hold `exact` in lanes in use and zero in all others.
+    fn assert_holds(
+        panels: &[Line],
+        [rows, width]: [usize; 2],
+        exact: impl Fn(usize, usize) -> f64,
+    ) {
+        for (at, line) in panels.iter().enumerate() {
+            for (lane, value) in line.0.iter().enumerate() {
+                let column = at / rows * LANES + lane;
+                if column >= width {
+                    assert_eq!(value.to_bits(), 0, "lane {lane} of line {at} of {width}");
+                    continue;
+                }
+                let exact = exact(at % rows, column);
+                let error = (f64::from(*value) - exact).abs();
+                assert!(
+                    error < 1e-5,
+                    "{value} for {exact} in column {column} of {width}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_every_width_are_right_and_leave_unused_lanes_zero() {
+        let inputs = 19;
+        for level in Level::available() {
+            for (outputs, rows) in (1..=40).flat_map(|n| [1, 5, 13, 48, 50].map(|rows| (n, rows))) {
+                let height = level.height(rows);
+                let (x, dy) = (
+                    panels(level, height, inputs),
+                    panels(level, height, outputs),
+                );
+                let (weights, biases) = (panels(level, inputs, outputs), panels(level, 1, outputs));
+                let shape = [inputs, outputs];
+                // What an earlier block left.
+                let mut y = vec![Line([7.0; LANES]); outputs.div_ceil(LANES) * height];
+                level.affine(&x, height, shape, &weights, &biases, None, &mut y);
+                assert_holds(&y, [height, outputs], |row, n| {
+                    let products = (0..inputs).map(|k| value(row, k) * value(k, n));
+                    products.map(f64::from).sum::<f64>() + f64::from(value(0, n))
+                });
+                let mut dw = vec![Line::ZERO; weights.len()];
+                let mut db = vec![Line::ZERO; biases.len()];
+                level.weight_gradient(&x, height, shape, &dy, &mut dw, &mut db);
+                assert_holds(&dw, [inputs, outputs], |k, n| {
+                    let products = (0..height).map(|row| value(row, k) * value(row, n));
+                    products.map(f64::from).sum()
+                });
+                assert_holds(&db, [1, outputs], |_, n| {
+                    (0..height).map(|row| f64::from(value(row, n))).sum()
+                });
+            }
+        }
+    }
 }

@@ -401,7 +401,7 @@ pub(super) fn weight_gradient<S: Simd>(
     dw: &mut [Line],
     db: &mut [Line],
 ) {
-    let (all, lines) = lines::<S>(outputs);
+    let (all, whole) = lines::<S>(outputs);
     let mut outer = Outer {
         x,
         rows,
@@ -411,21 +411,21 @@ pub(super) fn weight_gradient<S: Simd>(
     };
     let mut line = 0;
     if S::LINES == 4 {
-        while line + 4 <= lines {
+        while line + 4 <= whole {
             outer.strip::<S, 4>(line, 6);
             line += 4;
         }
-        while line + 2 <= lines {
+        while line + 2 <= whole {
             outer.strip::<S, 2>(line, 6);
             line += 2;
         }
     }
-    while line < lines {
+    while line < whole {
         outer.strip::<S, 1>(line, 6);
         line += 1;
     }
-    if lines < all {
-        outer.strip::<S::Narrow, 1>(lines, 8);
+    if whole < all {
+        outer.strip::<S::Narrow, 1>(whole, 8);
     }
     for line in 0..all {
         let mut sum = S::load(&db[line]);

@@ -17,7 +17,7 @@ pub(super) trait Sums: Copy {
 
     fn splat(value: f32) -> Self::V;
     fn load(line: &Line) -> Self::V;
-    /// Lanes that a value has none of stay as they are.
+    /// Lanes that a value has none of become zero.
     fn store(value: Self::V, line: &mut Line);
     fn add(a: Self::V, b: Self::V) -> Self::V;
     /// `a · b + c`; one rounding where the instruction set has it.
@@ -32,7 +32,7 @@ pub(super) trait Simd: Sums {
     const LINES: usize;
     /// Lanes of [`Self::Narrow`]; zero where registers are as wide as lines.
     const NARROW: usize;
-    /// Sums of the first lanes alone, for lines that have no more.
+    /// Sums of the first lanes alone, for lines of which the others are not in use.
     type Narrow: Sums;
 
     /// At most sixteen numbers, and zeros.

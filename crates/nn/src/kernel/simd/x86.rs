@@ -216,8 +216,7 @@ impl Sums for Half {
     }
     #[inline(always)]
     fn store(value: Self::V, line: &mut Line) {
-        // SAFETY: see the module; a line holds sixteen aligned numbers.
-        unsafe { _mm256_store_ps(line.0.as_mut_ptr(), value) }
+        Avx2::store([value, Self::splat(0.0)], line);
     }
     #[inline(always)]
     fn add(a: Self::V, b: Self::V) -> Self::V {
