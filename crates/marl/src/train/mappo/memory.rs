@@ -191,11 +191,22 @@ impl Memory {
         match self.values.iter().position(|v| !v.is_finite()) {
             None => Ok(()),
             Some(at) => Err(Fault {
-                step: at / agents / self.envs,
+                step: self.step_of(at / agents),
                 agent: Some(at % agents),
                 term: "value",
             }),
         }
+    }
+
+    /// The step before which a cell was seen, or, of the last ones, in which it was cut off.
+    fn step_of(&self, cell: usize) -> usize {
+        let played = self.seen.cells(self.shape);
+        let Some(last) = cell.checked_sub(played) else {
+            return cell / self.envs;
+        };
+        let cut = End::Truncated(last as u32);
+        let found = self.ends.iter().position(|end| *end == cut);
+        found.map_or(self.steps(), |cell| cell / self.envs)
     }
 
     /// Values of a network that remembers: step after step, with the state that it has there. The

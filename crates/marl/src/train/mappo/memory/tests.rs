@@ -93,3 +93,16 @@ fn a_cut_off_episode_is_worth_its_future_and_a_finished_one_is_not() {
         assert!((memory.advantages[0] - expected).abs() < 1e-6);
     }
 }
+
+#[test]
+fn a_value_that_is_no_number_is_told_with_its_step() {
+    let mut ends = vec![End::No; 12];
+    ends[3] = End::Truncated(0);
+    ends[11] = End::Truncated(1);
+    for (at, step) in [(0, 0), (3, 3), (12, 12), (13, 3), (14, 11)] {
+        let mut memory = memory(&ends, 1);
+        memory.values[at] = f32::NAN;
+        let fault = memory.check_values().unwrap_err();
+        assert_eq!((fault.step, fault.agent), (step, Some(0)));
+    }
+}
