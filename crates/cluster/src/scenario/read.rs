@@ -255,7 +255,12 @@ impl Sources {
             *file = folder.join(&file).display().to_string();
         };
         if let Some(file) = &mut scenario.team.organization {
+            let is_built_in = file == BUILT_IN.0;
             moved(file, "team.organization");
+            // Whoever extends what karma printed elsewhere means what comes with karma, too.
+            if is_built_in && matches!(self.resolve(file).try_exists(), Ok(false)) {
+                BUILT_IN.0.clone_into(file);
+            }
         }
         for (path, trace) in scenario.traces_mut() {
             moved(&mut trace.file, &format!("{path}.file"));

@@ -48,5 +48,10 @@ fn a_printed_template_passes_the_check_wherever_it_is_put() {
         let printed = command::run(&folder, &["init", template]).expect(0);
         fs::write(folder.join("my.yaml"), printed.stdout).unwrap();
         command::run(&folder, &["check", "my.yaml"]).expect(0);
+        // As what `karma tune` leaves does.
+        fs::create_dir_all(folder.join("elsewhere")).unwrap();
+        let extending = "extends: ../my.yaml\nname: other\n";
+        fs::write(folder.join("elsewhere/other.yaml"), extending).unwrap();
+        command::run(&folder, &["check", "elsewhere/other.yaml"]).expect(0);
     }
 }
