@@ -228,13 +228,13 @@ impl RunDir {
 
     /// Records that `step` finished after `seconds`, and what it wrote. Where it finished before and
     /// was to make again what is missing of it, it is refused that it wrote anything else: the
-    /// steps after it rest on that.
+    /// steps after it rest on that. On the report, which tells of times, rests nothing.
     pub(crate) fn finish(&mut self, step: Step, seconds: f64) -> Outcome<()> {
         let outputs = outputs::written(&self.path, step)?;
         let mut changed = None;
         if let Some(record) = self.manifest.steps.get_mut(&step) {
             record.state = State::Finished;
-            if record.outputs.is_empty() {
+            if record.outputs.is_empty() || step == Step::Report {
                 record.outputs = outputs;
             } else {
                 let mut names = record.outputs.keys().chain(outputs.keys());

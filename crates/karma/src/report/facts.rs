@@ -49,7 +49,9 @@ pub(super) fn view(input: &ReportInput, summary: Option<&Summary>) -> FactsView 
         );
         hashes.extend(hashed(manifest.get("inputs")));
         let steps = manifest.get("steps").and_then(Value::as_object);
-        for step in STEPS.iter().filter_map(|step| steps?.get(*step)) {
+        // What an earlier report was is no file that this one was made from.
+        let read = STEPS.iter().filter(|step| **step != "report");
+        for step in read.filter_map(|step| steps?.get(*step)) {
             hashes.extend(hashed(step.get("outputs")));
         }
     }

@@ -234,6 +234,23 @@ fn what_a_killed_run_left_half_done_is_mended_in_passing() {
 }
 
 #[test]
+fn a_report_that_is_gone_is_written_again() {
+    let folder = command::folder("report-gone");
+    command::tiny_scenario(&folder);
+    finish(&folder);
+    let report = folder.join("runs/tiny/report.html");
+    let files = |report: &Path| {
+        let text = fs::read_to_string(report).unwrap();
+        text.matches("model/twin.json").count() + text.matches("report.html").count()
+    };
+    let before = files(&report);
+    fs::remove_file(&report).unwrap();
+    finish(&folder);
+    assert_eq!(files(&report), before);
+    finish(&folder);
+}
+
+#[test]
 fn what_a_later_step_misses_is_named() {
     let folder = command::folder("misses");
     command::tiny_scenario(&folder);
