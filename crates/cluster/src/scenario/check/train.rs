@@ -126,7 +126,7 @@ fn check_adversary(
             "{} attackers cannot join one after another in the first 60 % of {iterations} iterations",
             adversary.attackers
         );
-        let hint = format!("at most {most}");
+        let hint = format!("let at most {most} join, or train longer");
         let finding = Finding::new(&format!("{PATH}.attackers"), message, hint);
         findings.push(finding.about("train.iterations"));
     }
