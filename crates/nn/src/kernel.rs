@@ -68,22 +68,14 @@ impl Level {
         Self::available()[0]
     }
 
-    /// Height of panels that hold `rows` rows: tiles fill it. Where few rows would leave much of the
-    /// last tile empty, a lower tile does.
+    /// Height of panels that hold `rows` rows: tiles fill it.
     pub(crate) fn height(self, rows: usize) -> usize {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => rows.next_multiple_of(<simd::Avx512 as simd::Simd>::ROWS),
+            // Sixes and fours make every even number from four on.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => {
-                let tall = rows.next_multiple_of(<simd::Avx2 as simd::Simd>::ROWS);
-                let low = rows.next_multiple_of(dense::LOW_ROWS);
-                if 10 * tall.saturating_sub(low) > tall {
-                    low
-                } else {
-                    tall
-                }
-            }
+            Kind::Avx2 => rows.next_multiple_of(2).max(dense::LOW_ROWS),
             Kind::Portable => rows.next_multiple_of(<simd::Portable as simd::Simd>::ROWS),
         }
     }
@@ -403,7 +395,9 @@ mod tests {
     fn products_of_every_width_are_right_and_leave_unused_lanes_zero() {
         let inputs = 19;
         for level in Level::available() {
-            for (outputs, rows) in (1..=40).flat_map(|n| [1, 5, 13, 48, 50].map(|rows| (n, rows))) {
+            for (outputs, rows) in
+                (1..=40).flat_map(|n| [1, 5, 8, 13, 16, 48, 50].map(|rows| (n, rows)))
+            {
                 let height = level.height(rows);
                 let (x, dy) = (
                     panels(level, height, inputs),

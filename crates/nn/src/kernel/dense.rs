@@ -9,13 +9,15 @@
     reason = "indices with constant bounds always unroll into registers, iterators do not"
 )]
 
+use std::ops::Range;
+
 use super::{
     LANES, Line, math,
     simd::{Simd, Sums},
 };
 use crate::mlp::Activation;
 
-/// Rows of the tiles of six-row levels in panels whose height six does not divide.
+/// Rows of the last tiles of six-row levels in panels whose height six does not divide.
 pub(super) const LOW_ROWS: usize = 4;
 
 /// Terms that one turn of a product's loop adds. Where another thread shares the core, every
@@ -146,10 +148,11 @@ fn add_lane<S: Sums, const R: usize, const L: usize>(
 }
 
 impl Product<'_> {
-    /// One tall strip, `L` lines wide from `line` on, in register tiles of `R` rows.
+    /// One tall strip of `rows`, `L` lines wide from `line` on, in register tiles of `R` rows.
     #[inline(always)]
     fn strip<S: Sums, const R: usize, const L: usize>(
         self,
+        rows: Range<usize>,
         line: usize,
         epilogue: &mut impl Epilogue<S>,
     ) {
@@ -163,8 +166,8 @@ impl Product<'_> {
                 start[l] = S::load(&self.biases[line + l]);
             }
         }
-        let mut row = 0;
-        while row < self.rows {
+        let mut row = rows.start;
+        while row < rows.end {
             let mut sums = [[S::splat(0.0); R]; L];
             for l in 0..L {
                 sums[l] = [start[l]; R];
@@ -202,35 +205,57 @@ impl Product<'_> {
     /// The lines before `lines`, in strips as wide as the registers of `S` allow.
     #[inline(always)]
     fn run<S: Simd>(self, lines: usize, epilogue: &mut impl Epilogue<S>) {
+        let all = 0..self.rows;
         let mut line = 0;
         if S::LINES == 4 {
             while line + 4 <= lines {
-                self.strip::<S, 6, 4>(line, epilogue);
+                self.strip::<S, 6, 4>(all.clone(), line, epilogue);
                 line += 4;
             }
             while line + 2 <= lines {
-                self.strip::<S, 12, 2>(line, epilogue);
+                self.strip::<S, 12, 2>(all.clone(), line, epilogue);
                 line += 2;
             }
         }
         while line < lines {
             match S::ROWS {
-                12 => self.strip::<S, 12, 1>(line, epilogue),
-                6 if self.rows.is_multiple_of(6) => self.strip::<S, 6, 1>(line, epilogue),
-                6 => self.strip::<S, LOW_ROWS, 1>(line, epilogue),
-                _ => self.strip::<S, 3, 1>(line, epilogue),
+                12 => self.strip::<S, 12, 1>(all.clone(), line, epilogue),
+                6 => self.strip_of_sixes(all.clone(), line, epilogue),
+                _ => self.strip::<S, 3, 1>(all.clone(), line, epilogue),
             }
             line += 1;
         }
     }
 
+    /// An even number of rows, at least four, of one line: six at a time, four where six do not fit.
+    #[inline(always)]
+    fn strip_of_sixes<S: Sums>(
+        self,
+        rows: Range<usize>,
+        line: usize,
+        epilogue: &mut impl Epilogue<S>,
+    ) {
+        let fours = match rows.len() % 6 {
+            0 => 0,
+            LOW_ROWS => LOW_ROWS,
+            _ => 2 * LOW_ROWS,
+        };
+        let seam = rows.end - fours;
+        self.strip::<S, 6, 1>(rows.start..seam, line, epilogue);
+        self.strip::<S, LOW_ROWS, 1>(seam..rows.end, line, epilogue);
+    }
+
     /// One line of which only the lanes of `S`, half of it, are in use: tiles are twice as tall.
     #[inline(always)]
     fn run_narrow<S: Sums>(self, line: usize, epilogue: &mut impl Epilogue<S>) {
-        match self.rows {
-            rows if rows.is_multiple_of(12) => self.strip::<S, 12, 1>(line, epilogue),
-            rows if rows.is_multiple_of(6) => self.strip::<S, 6, 1>(line, epilogue),
-            _ => self.strip::<S, LOW_ROWS, 1>(line, epilogue),
+        let rest = match self.rows % 12 {
+            2 => 14,
+            rest => rest,
+        };
+        let seam = self.rows - rest;
+        self.strip::<S, 12, 1>(0..seam, line, epilogue);
+        if rest > 0 {
+            self.strip_of_sixes(seam..self.rows, line, epilogue);
         }
     }
 }

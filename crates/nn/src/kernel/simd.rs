@@ -26,7 +26,7 @@ pub(super) trait Sums: Copy {
 
 /// The operations that the kernels are written in; one value is one [`Line`].
 pub(super) trait Simd: Sums {
-    /// Rows of the tallest register tile; the height of panels is a multiple of it.
+    /// Rows of the tallest register tile.
     const ROWS: usize;
     /// Lines of the widest tile.
     const LINES: usize;
