@@ -80,38 +80,39 @@ impl Update<'_> {
     ) -> Result<(), Fault> {
         let Buffers { policies, values } = buffers;
         let mut value_loss = tally.value_loss;
-        let (of_policies, of_values) = rayon::join(
-            || self.policies(minibatches, actors, policies, tally),
-            || self.values(minibatches, critics, values, &mut value_loss),
+        let by_policies = |order: &[Place], nets: &mut [Net]| {
+            self.policy_gradients(order, nets, policies, tally);
+        };
+        let by_values = |order: &[Place], nets: &mut [Net]| {
+            self.value_gradients(order, nets, values, &mut value_loss);
+        };
+        let ended = rayon::join(
+            || self.descend(minibatches, actors, "gradient of the policy", by_policies),
+            || self.descend(minibatches, critics, "gradient of the value", by_values),
         );
         tally.value_loss = value_loss;
-        Fault::first_of(vec![of_policies, of_values]).map(|_| ())
+        Fault::first_of(vec![ended.0, ended.1]).map(drop)
     }
 
-    fn policies(
+    /// One step of every net along what `gradients` finds, minibatch by minibatch; `term` is what to
+    /// call it where it is not finite.
+    fn descend(
         self,
         minibatches: Minibatches<'_>,
-        actors: &mut [Net],
-        side: &mut Side<ActorWork>,
-        tally: &mut Tally,
+        nets: &mut [Net],
+        term: &'static str,
+        mut gradients: impl FnMut(&[Place], &mut [Net]),
     ) -> Result<(), Fault> {
         for (step, order) in minibatches.parts() {
-            self.policy_gradients(order, actors, side, tally);
-            descend(actors, self.weights, step, "gradient of the policy")?;
-        }
-        Ok(())
-    }
-
-    fn values(
-        self,
-        minibatches: Minibatches<'_>,
-        critics: &mut [Net],
-        side: &mut Side<f64>,
-        loss: &mut f64,
-    ) -> Result<(), Fault> {
-        for (step, order) in minibatches.parts() {
-            self.value_gradients(order, critics, side, loss);
-            descend(critics, self.weights, step, "gradient of the value")?;
+            gradients(order, nets);
+            for net in &mut *nets {
+                let stepped = net.learner.step(&mut net.mlp, self.weights.adam);
+                stepped.map_err(|_| Fault {
+                    step,
+                    agent: None,
+                    term,
+                })?;
+            }
         }
         Ok(())
     }
@@ -171,24 +172,6 @@ impl Update<'_> {
             *loss += works.iter().sum::<f64>();
         }
     }
-}
-
-/// One step of every net along its gradient; `step` and `term` name what is wrong with it.
-fn descend(
-    nets: &mut [Net],
-    weights: Weights,
-    step: usize,
-    term: &'static str,
-) -> Result<(), Fault> {
-    for net in nets {
-        let stepped = net.learner.step(&mut net.mlp, weights.adam);
-        stepped.map_err(|_| Fault {
-            step,
-            agent: None,
-            term,
-        })?;
-    }
-    Ok(())
 }
 
 /// The gradient of `objective` over `rows` rows, which are sequences where the network remembers.
